@@ -1,0 +1,1 @@
+"""chiasm: the whole LLaVA recipe in one package."""
