@@ -1,0 +1,86 @@
+"""The one port for whoever answers a conversation: a local model, a teacher, a judge, an API, a script.
+
+It knows neither torch nor HTTP. Evaluation, data generation and serving are written against it alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from chiasm.conversation import Conversation
+
+FinishReason = Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How an answer is chosen. `temperature` 0 is greedy; `seed` makes sampling repeatable; `stop` ends the answer."""
+
+    max_tokens: int = 512
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1:
+            raise ValueError(f"max_tokens must be at least 1, not {self.max_tokens}")
+        if not 0 <= self.temperature <= 100:
+            raise ValueError(f"temperature must be between 0 (greedy) and 100, not {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        if any(not stop for stop in self.stop):
+            raise ValueError("a stop string must not be empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of an answer: `num_cached` of the `num_prompt` prompt tokens were taken from an earlier turn's cache."""
+
+    num_prompt: int
+    num_cached: int
+    num_answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of an answer as it is written. The last one carries why the answer ended and what it used."""
+
+    text: str
+    finish_reason: FinishReason | None = None
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer; `index` is the position of its conversation among those asked."""
+
+    text: str
+    finish_reason: FinishReason
+    usage: Usage
+    index: int = 0
+
+
+@runtime_checkable
+class ChatModel(Protocol):
+    """Whoever answers conversations."""
+
+    def stream(self, conversation: Conversation, sampling: Sampling) -> Iterator[Delta]:
+        """The answer to the last user turn, piece by piece. Closing the iterator stops the work."""
+        ...
+
+    def answer_all(self, conversations: Sequence[Conversation], sampling: Sampling) -> Iterator[Answer]:
+        """Answers in the order they finish, each with the `index` of its conversation."""
+        ...
+
+
+def collect(deltas: Iterable[Delta], index: int = 0) -> Answer:
+    """The whole answer of a stream; raises `ValueError` for a stream that ended without its last delta."""
+    text: list[str] = []
+    for delta in deltas:
+        text.append(delta.text)
+        if delta.finish_reason is not None and delta.usage is not None:
+            return Answer("".join(text), delta.finish_reason, delta.usage, index)
+    raise ValueError("the stream ended without saying why: its last delta must carry finish_reason and usage")
