@@ -1,0 +1,60 @@
+"""Features of pictures from a transformers vision tower (CLIP, SigLIP), up to the selected layer and no further."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from chiasm.errors import UserError
+
+# Towers whose modules `features` walks: embeddings, [pre_layrnorm], encoder.layers.
+KNOWN_TOWERS = {"clip_vision_model": "CLIPVisionModel", "siglip_vision_model": "SiglipVisionModel"}
+
+
+def build_tower(config: dict[str, Any]) -> nn.Module:
+    """An empty or freshly initialised vision tower of transformers; raises `UserError` for a kind it does not know."""
+    import transformers
+
+    kind = config.get("model_type")
+    if kind not in KNOWN_TOWERS:
+        raise UserError(f"no vision tower of type {kind!r}: known: {', '.join(sorted(KNOWN_TOWERS))}")
+    tower = getattr(transformers, KNOWN_TOWERS[kind])
+    settings = {key: value for key, value in config.items() if key not in ("torch_dtype", "dtype")}
+    module: nn.Module = tower._from_config(tower.config_class(**settings), dtype=torch.get_default_dtype())
+    return module
+
+
+def num_layers_to_run(feature_layer: int, num_layers: int) -> int:
+    """How many encoder layers give the features of `feature_layer`, counted like `hidden_states` of transformers."""
+    count = feature_layer if feature_layer >= 0 else num_layers + 1 + feature_layer
+    if not 0 <= count <= num_layers:
+        raise UserError(
+            f"feature layer {feature_layer} of a vision tower with {num_layers} layers: "
+            f"expected {-num_layers - 1} to {num_layers}; LLaVA uses -2"
+        )
+    return count
+
+
+def features(tower: nn.Module, pixels_NCHW: torch.Tensor, feature_layer: int, class_token: bool) -> torch.Tensor:
+    """pixels (tiles, 3, height, width), normalised -> features (tiles, patches, width) of the selected layer.
+
+    Layers after the selected one are never computed. The class token leads CLIP's features and is dropped unless
+    `class_token`; SigLIP has none. Source: LLaVA's clip_encoder.py, `feature_select`.
+    """
+    modules: Any = tower
+    x_NPD: torch.Tensor = modules.embeddings(pixels_NCHW)
+    if hasattr(tower, "pre_layrnorm"):  # CLIP normalises its embeddings; the name is spelt so in every checkpoint
+        x_NPD = modules.pre_layrnorm(x_NPD)
+    layers = modules.encoder.layers
+    for layer in layers[: num_layers_to_run(feature_layer, len(layers))]:
+        x_NPD = layer(x_NPD, None)
+    if has_class_token(tower) and not class_token:
+        x_NPD = x_NPD[:, 1:]
+    return x_NPD
+
+
+def has_class_token(tower: nn.Module) -> bool:
+    """Whether the tower puts a class token before its patches."""
+    return hasattr(tower.embeddings, "class_embedding")

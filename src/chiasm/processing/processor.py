@@ -1,0 +1,150 @@
+"""Conversation to what the model sees: ids, labels and pixels, with every picture's places already written.
+
+The processor joins a template, a tokenizer and an image policy. It does not know the model; that both speak of the
+same number of tokens a picture is one shared value, `ImageLayout`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+
+from chiasm import templates
+from chiasm.conversation import Conversation, RecordError
+from chiasm.errors import UserError
+from chiasm.processing.images import ImageLayout, ImageProcessing
+from chiasm.processing.pictures import PictureLimits, fingerprint, open_picture
+from chiasm.processing.tokens import PICTURE, PieceTokenizer, Tokens
+
+NOT_TRAINED = -100  # PyTorch's ignore_index; `chiasm.models.llava` leaves such positions out of the loss
+
+
+@dataclass(slots=True)
+class Example:
+    """One conversation as the model sees it.
+
+    `input_ids` (tokens,), every picture expanded to its placeholders; `labels` (tokens,), -100 where not trained, not
+    shifted; `pixels` (tiles, 3, height, width) of all pictures in reading order; `layouts` and `picture_keys` (digests
+    of the content) one a picture; `num_cut` trained tokens that did not fit and were cut from the end.
+    """
+
+    input_ids: torch.Tensor
+    labels: torch.Tensor
+    pixels: torch.Tensor
+    layouts: tuple[ImageLayout, ...] = ()
+    picture_keys: tuple[str, ...] = ()
+    num_cut: int = 0
+    id: str | None = None
+
+    @property
+    def num_trained(self) -> int:
+        """Positions that are targets of the loss; the first position never is."""
+        return int((self.labels[1:] != NOT_TRAINED).sum())
+
+    def batch(self) -> dict[str, torch.Tensor]:
+        """A batch of one for `Llava.forward`: every logit, no loss."""
+        return {"input_ids": self.input_ids[None], "pixels": self.pixels}
+
+
+@dataclass(slots=True)
+class Processor:
+    """Template, tokenizer and image policy of one model. `end_ids` and `stop` end an answer."""
+
+    tokenizer: PieceTokenizer
+    template_name: str
+    images: ImageProcessing
+    image_token_id: int = PICTURE
+    max_length: int = 2048
+    eos_token: str | None = None
+    limits: PictureLimits = field(default_factory=PictureLimits)
+    template: templates.Template = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.template = templates.find(self.template_name)
+        if self.max_length < 2:
+            raise UserError(f"max_length must leave room for a question and an answer; it is {self.max_length}")
+
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """Ids that end an answer: the template's end token and the tokenizer's own, where the vocabulary has them."""
+        ends = (self.template.end, *self.template.stop, self.eos_token)
+        return frozenset(
+            self.tokenizer.special[end] for end in ends if end is not None and end in self.tokenizer.special
+        )
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """Strings that end an answer because the vocabulary has no token for them."""
+        ends = (self.template.end, *self.template.stop)
+        return tuple(end for end in ends if end not in self.tokenizer.special)
+
+    def with_template(self, name: str) -> Processor:
+        """The same processor writing another template: stage 1 and stage 2 differ in no more."""
+        changed = copy.copy(self)
+        changed.template_name, changed.template = name, templates.find(name)
+        return changed
+
+    def with_images(self, images: ImageProcessing) -> Processor:
+        """The same processor treating pictures another way."""
+        changed = copy.copy(self)
+        changed.images = images
+        return changed
+
+    def encode(self, conversation: Conversation, train: bool = False) -> Example:
+        """What the model sees of `conversation`, left open for an answer when the user spoke last.
+
+        With `train` the template is written as in training and the whole is held to `max_length`: only the end of an
+        answer is ever cut, a picture never. Raises `RecordError` ("too long") when nothing trained would be left, and
+        `PictureError` for a picture that cannot be read.
+        """
+        pieces = self.template.render(conversation, train=train)
+        pictures = [open_picture(image.source, self.limits) for image in conversation.images]
+        layouts = tuple(self.images.layout(*picture.size) for picture in pictures)
+        tokens, blocks = self._expanded(self.tokenizer.encode(pieces), layouts)
+        num_cut = self._cut(tokens, blocks) if train else 0
+        ids = torch.tensor(tokens.ids, dtype=torch.int64)
+        size = self.images.size
+        return Example(
+            input_ids=ids,
+            labels=ids.where(torch.tensor(tokens.trained, dtype=torch.bool), torch.tensor(NOT_TRAINED)),
+            pixels=torch.cat([torch.zeros(0, 3, size, size), *(self.images.pixels(picture) for picture in pictures)]),
+            layouts=layouts,
+            picture_keys=tuple(fingerprint(picture) for picture in pictures),
+            num_cut=num_cut,
+            id=conversation.id,
+        )
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids, special tokens and pictures left out."""
+        return self.tokenizer.decode(ids)
+
+    def _expanded(self, tokens: Tokens, layouts: tuple[ImageLayout, ...]) -> tuple[Tokens, list[tuple[int, int]]]:
+        """The tokens with each `PICTURE` as often as its layout says, and where these blocks begin and end."""
+        expanded, blocks, waiting = Tokens(), [], iter(layouts)
+        for token_id, trained in zip(tokens.ids, tokens.trained, strict=True):
+            if token_id == PICTURE:
+                count = next(waiting).num_tokens
+                blocks.append((len(expanded.ids), len(expanded.ids) + count))
+                expanded.add([self.image_token_id] * count, [False] * count)
+            else:
+                expanded.add([token_id], [trained])
+        return expanded, blocks
+
+    def _cut(self, tokens: Tokens, blocks: list[tuple[int, int]]) -> int:
+        """Cut `tokens` in place to `max_length` and return how many trained tokens were lost."""
+        length, num_trained = len(tokens.ids), sum(tokens.trained)
+        if length <= self.max_length:
+            return 0
+        # What follows the last trained token teaches nothing; ending there also keeps pictures whole, as none is trained.
+        keep = max((i + 1 for i in range(self.max_length) if tokens.trained[i]), default=0)
+        if keep == 0 or (blocks and keep < blocks[-1][1]):
+            raise RecordError(
+                "too long",
+                f"{length} tokens ({sum(end - start for start, end in blocks)} of them pictures) do not fit into "
+                f"{self.max_length}: no answer, or not every picture, would be left. Raise max_length or shorten it",
+            )
+        del tokens.ids[keep:], tokens.trained[keep:]
+        return num_trained - sum(tokens.trained)
