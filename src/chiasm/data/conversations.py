@@ -1,0 +1,66 @@
+"""Records of LLaVA's JSON as conversations, with the folder their pictures are in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chiasm.conversation import Conversation
+from chiasm.data.records import RecordFile
+from chiasm.errors import UserError
+
+
+class ConversationFile:
+    """Conversations by index; `images` is the folder that picture paths are relative to."""
+
+    def __init__(self, records: str | Path, images: str | Path | None = None) -> None:
+        self.records = RecordFile(records)
+        self.images = None if images is None else Path(images)
+        if self.images is not None and not self.images.is_dir():
+            raise UserError(f"the folder of pictures {self.images} does not exist")
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Conversation:
+        """The conversation at `index`; raises `RecordError` where the record is none."""
+        conversation = Conversation.from_llava(self.records[index], self.images)
+        return conversation if conversation.id is not None else Conversation(conversation.messages, f"#{index}")
+
+    def name(self, index: int) -> str:
+        """What people call the record: its id, else its position."""
+        identity = self.records[index].get("id")
+        return f"#{index}" if identity is None else str(identity)
+
+    def word_lengths(self) -> list[int]:
+        """Words of each record, +128 for a picture, negative without one: what the published sampler groups by."""
+        lengths = []
+        for record in self.records:
+            turns = record.get("conversations")
+            turns = turns if isinstance(turns, list) else []
+            words = sum(len(str(t.get("value", t.get("content", ""))).split()) for t in turns if isinstance(t, dict))
+            lengths.append(words + 128 if "image" in record else -max(words, 1))
+        return lengths
+
+
+@dataclass(slots=True)
+class Dropped:
+    """Samples that were left out: how many by reason, and each by name."""
+
+    by_reason: Counter[str] = field(default_factory=Counter)
+    named: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def add(self, name: str, reason: str, message: str) -> bool:
+        """Count a sample once, however often it comes by; True the first time."""
+        if name in self.named:
+            return False
+        self.by_reason[reason] += 1
+        self.named[name] = (reason, message)
+        return True
+
+    def __len__(self) -> int:
+        return len(self.named)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{count} {reason}" for reason, count in self.by_reason.most_common()) or "none"

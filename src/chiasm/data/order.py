@@ -1,0 +1,44 @@
+"""In which order samples are seen: a pure function of seed and epoch, so that any step can be found again.
+
+It knows neither files nor models, only numbers of samples and their lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+
+def shuffled(num_samples: int, seed: int, epoch: int) -> list[int]:
+    """All samples once, in an order that depends on seed and epoch alone."""
+    return torch.randperm(num_samples, generator=_generator(seed, epoch)).tolist()
+
+
+def grouped(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[int]:
+    """All samples once, neighbours of like length and one modality: LLaVA's `group_by_modality_length` for one worker.
+
+    `lengths` are negative for samples without picture. Mega-batches of `batch_size` samples hold one modality and are
+    sorted by length, longest first; their order is random; what is left over at the end of either modality comes last.
+    Source: LLaVA's llava_trainer.py, `get_modality_length_grouped_indices`; one generator is used for every draw, where
+    the published code takes two.
+    """
+    if any(length == 0 for length in lengths):
+        raise ValueError("a length of 0 says neither how long nor which modality")
+    generator = _generator(seed, epoch)
+    batches: list[list[int]] = []
+    leftover: list[int] = []
+    for sign in (1, -1):
+        members = [i for i, length in enumerate(lengths) if length * sign > 0]
+        mixed = [members[i] for i in torch.randperm(len(members), generator=generator).tolist()]
+        cut = [mixed[i : i + batch_size] for i in range(0, len(mixed), batch_size)]
+        if cut and len(cut[-1]) < batch_size:
+            leftover += cut.pop()
+        batches += [sorted(batch, key=lambda i: -abs(lengths[i])) for batch in cut]
+    order = torch.randperm(len(batches), generator=generator).tolist()
+    return [i for b in order for i in batches[b]] + sorted(leftover)
+
+
+def _generator(seed: int, epoch: int) -> torch.Generator:
+    # Mixed so that (seed 0, epoch 1) and (seed 1, epoch 0) are different orders.
+    return torch.Generator().manual_seed((seed * 1_000_003 + epoch) % (1 << 63))

@@ -1,0 +1,205 @@
+"""A file of records, JSON list or JSON lines, read one record at a time.
+
+LLaVA's 665K file is a gigabyte of JSON; parsed whole it takes several times that. Here one pass finds where each record
+stands, and a record is read when it is asked for, so memory does not grow with the file. Nothing is known about what a
+record means.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+import os
+import stat
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from chiasm.errors import UserError
+
+_CHUNK = 4 << 20  # bytes read at a time
+MAX_RECORD = 64 << 20  # characters; a longer single record is damage, not data
+
+
+class RecordFile:
+    """The records of a file by index. Raises `UserError` with the byte offset where the file stops being JSON.
+
+    A last line of JSON lines without its end is left out and named in `torn`, as a run killed while writing leaves it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            status = os.stat(self.path)
+        except OSError as error:
+            raise UserError(f"cannot read {self.path}: {error.strerror}. Expected a JSON list or JSON lines") from None
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError(f"{self.path} is not a file. Expected a JSON list or JSON lines of records")
+        self.torn: str | None = None
+        self._offsets, self._lengths = array("q"), array("q")
+        for offset, length in self._scan():
+            self._offsets.append(offset)
+            self._lengths.append(length)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    def __getitem__(self, index: int) -> Any:
+        """The record at `index`, parsed."""
+        with self.path.open("rb") as file:
+            file.seek(self._offsets[index])
+            return json.loads(file.read(self._lengths[index]))
+
+    def __iter__(self) -> Iterator[Any]:
+        with self.path.open("rb") as file:
+            for offset, length in zip(self._offsets, self._lengths, strict=True):
+                file.seek(offset)
+                yield json.loads(file.read(length))
+
+    def digest(self) -> str:
+        """SHA-256 of the file: a run that resumes asks whether its data is still the same."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def _scan(self) -> Iterator[tuple[int, int]]:
+        """Byte offset and length of each record."""
+        with self.path.open("rb") as file:
+            start = file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
+        if not start:
+            raise UserError(f"{self.path} is empty. Expected a JSON list or JSON lines of records")
+        yield from self._scan_list() if start.startswith(b"[") else self._scan_lines()
+
+    def _scan_lines(self) -> Iterator[tuple[int, int]]:
+        offset = 0
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                begin, end = offset, offset + len(line)
+                offset = end
+                if number == 1 and line.startswith(codecs.BOM_UTF8):
+                    begin += len(codecs.BOM_UTF8)
+                    line = line.removeprefix(codecs.BOM_UTF8)
+                if not line.strip():
+                    continue
+                try:
+                    _check(_DECODER.decode(line.decode("utf-8")), self.path, begin)
+                except (ValueError, RecursionError) as error:
+                    if not line.endswith(b"\n"):
+                        self.torn = f"{self.path}: line {number} (byte {begin}) is torn off and was left out"
+                        return
+                    raise UserError(f"{self.path}: line {number} (byte {begin}) is not JSON: {error}") from None
+                yield begin, end - begin
+
+    def _scan_list(self) -> Iterator[tuple[int, int]]:
+        text = _Window(self.path)
+        text.skip_space()
+        text.take("[")
+        text.skip_space()
+        if text.peek() == "]":
+            return
+        while True:
+            text.skip_space()
+            begin = text.byte_offset
+            _check(text.value(), self.path, begin)
+            yield begin, text.byte_offset - begin
+            text.skip_space()
+            if text.peek() == "]":
+                return
+            text.take(",")
+
+
+class _Window:
+    """A file as text, with as little of it in memory as the current record needs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._chunks = self._read()
+        self._text, self._at = "", 0
+        self.byte_offset = 0
+        if self.peek() == "\ufeff":
+            self._advance(1)
+
+    def _read(self) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        position = 0
+        with self._path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                try:
+                    yield decoder.decode(chunk)
+                except UnicodeDecodeError as error:
+                    raise UserError(f"{self._path}: not UTF-8 near byte {position + error.start}") from None
+                position += len(chunk)
+
+    def _extend(self) -> bool:
+        chunk = next(self._chunks, None)
+        if chunk is None:
+            return False
+        self._text, self._at = self._text[self._at :] + chunk, 0
+        return True
+
+    def _advance(self, count: int) -> None:
+        self.byte_offset += len(self._text[self._at : self._at + count].encode("utf-8"))
+        self._at += count
+
+    def peek(self) -> str:
+        """The next character, empty at the end of the file."""
+        while self._at >= len(self._text):
+            if not self._extend():
+                return ""
+        return self._text[self._at]
+
+    def take(self, expected: str) -> None:
+        """Step over `expected` or raise `UserError` with the place."""
+        found = self.peek()
+        if found != expected:
+            what = f"{found!r} stands" if found else "the file ends"
+            raise UserError(
+                f"{self._path}: {what} at byte {self.byte_offset} where {expected!r} was expected: not a whole JSON list"
+            )
+        self._advance(1)
+
+    def skip_space(self) -> None:
+        """Step over white space."""
+        while (character := self.peek()) and character in " \t\r\n":
+            self._advance(1)
+
+    def value(self) -> Any:
+        """Parse and step over one JSON value."""
+        while True:
+            try:
+                value, end = _DECODER.raw_decode(self._text, self._at)
+                # A number at the very end of the window might go on in the next chunk.
+                if end < len(self._text) or not self._extend():
+                    self._advance(end - self._at)
+                    return value
+            except (ValueError, RecursionError) as error:
+                too_long = len(self._text) - self._at > MAX_RECORD
+                if too_long or isinstance(error, RecursionError | _Refused) or not self._extend():
+                    raise UserError(
+                        f"{self._path}: the record at byte {self.byte_offset} is not JSON: {error}"
+                    ) from None
+
+
+class _Refused(ValueError):
+    """Something JSON readers accept and a data file should not hold."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Refused(f"the key {next(n for n in names if names.count(n) > 1)!r} stands there twice")
+    return result
+
+
+def _no_constant(name: str) -> Any:
+    raise _Refused(f"{name} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def _check(value: Any, path: Path, offset: int) -> None:
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: the record at byte {offset} is a {type(value).__name__}, expected an object {{...}}")

@@ -1,0 +1,11 @@
+"""LLaVA-1.5, 13B: as the 7B, with the same learning rates and batches."""
+
+from __future__ import annotations
+
+from chiasm.recipes import _llava
+from chiasm.training.config import Recipe
+
+
+def recipe() -> Recipe:
+    """The published run."""
+    return _llava.v15("13b")

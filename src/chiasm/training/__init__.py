@@ -1,0 +1,1 @@
+"""Training: recipes as values, stages as data, one loop for all of them."""

@@ -1,0 +1,224 @@
+"""What a run is, as values: a recipe holds a model and stages; a stage names what trains, on what, and how.
+
+A recipe is written and read as YAML without loss. Unknown keys are refused with the nearest known one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from chiasm.errors import UserError, suggest
+
+Part = Literal["vision", "connector", "language"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Vocabulary(_Value):
+    """A tokenizer to be made here: byte-level BPE of `size` pieces, learnt from the text of these record files."""
+
+    records: tuple[str, ...] = Field(min_length=1)
+    size: int = Field(default=1024, ge=300, le=1_000_000)
+
+
+class Model(_Value):
+    """What is trained. `vision` and `language` are folders or hub names, or configurations for random weights.
+
+    `start` is a whole checkpoint to go on from instead; `connector_weights` a stage-1 connector to begin with.
+    """
+
+    start: str | None = None
+    vision: str | dict[str, Any] | None = None
+    language: str | dict[str, Any] | None = None
+    vocabulary: str | Vocabulary | None = None
+    connector: str = "mlp2x_gelu"
+    connector_weights: str | None = None
+    feature_layer: int = -2
+    class_token: bool = False
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.start is None) == (self.vision is None or self.language is None):
+            raise ValueError("a model needs either 'start' (a checkpoint) or both 'vision' and 'language'")
+        if isinstance(self.language, dict) and self.vocabulary is None:
+            raise ValueError(
+                "a language model made from a configuration needs 'vocabulary': a folder, or records to learn it from"
+            )
+        return self
+
+
+class Data(_Value):
+    """Which samples. `records` is LLaVA's JSON (list or lines), `images` the folder its paths are relative to."""
+
+    records: str
+    images: str | None = None
+    order: Literal["shuffled", "modality_length"] = "shuffled"
+    max_dropped: float = Field(default=0.01, ge=0, le=1)
+    """Fraction of samples that may be unusable before the run stops."""
+
+
+class Optim(_Value):
+    """AdamW and its schedule. `lr_by_part` overrides `lr` for single parts; norms and biases never decay."""
+
+    lr: float = Field(gt=0)
+    lr_by_part: dict[Part, float] = {}
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip_norm: float | None = Field(default=1.0, gt=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(default=0.03, ge=0, le=1)
+    """Fraction of all steps over which the learning rate rises from zero."""
+
+
+class Stage(_Value):
+    """One stage. `batch_size` counts samples of one optimiser step, `micro_batch_size` those computed at once."""
+
+    trains: tuple[Part, ...] = Field(min_length=1)
+    data: Data
+    objective: str = "answers"
+    template: str = "vicuna_v1"
+    images: str = "pad"
+    batch_size: int = Field(ge=1, le=1_000_000)
+    micro_batch_size: int | None = Field(default=None, ge=1)
+    epochs: float = Field(default=1.0, ge=0)
+    steps: int | None = Field(default=None, ge=0)
+    """Optimiser steps; overrides `epochs`. 0 saves what there is and trains nothing."""
+    max_length: int = Field(default=2048, ge=2)
+    optim: Optim
+    gradient_checkpointing: bool = False
+    reset_connector: bool = False
+    """Begin with a fresh connector, whatever earlier stages made of it."""
+
+
+class Recipe(_Value):
+    """A whole run."""
+
+    name: str
+    seed: int = Field(default=42, ge=0)
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    """bfloat16 computes under autocast; what trains is kept in float32 either way."""
+    model: Model
+    stages: dict[str, Stage] = Field(min_length=1)
+    save_every: int = Field(default=1000, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1)
+    workers: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _sensible_stages(self) -> Self:
+        for name, stage in self.stages.items():
+            micro = stage.micro_batch_size
+            if micro is not None and stage.batch_size % micro:
+                raise ValueError(
+                    f"stages.{name}: batch_size {stage.batch_size} is not divisible by micro_batch_size {micro}"
+                )
+        return self
+
+    def to_yaml(self) -> str:
+        """The recipe as YAML that `from_yaml` reads back to an equal value."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, path: Path) -> Recipe:
+        """A recipe file; raises `UserError` naming the file and the field."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot read the recipe {path}: {error}") from None
+        try:
+            value = yaml.load(text, Loader=_PlainLoader)
+        except (yaml.YAMLError, RecursionError) as error:
+            raise UserError(f"{path} is not a plain YAML file: {error}") from None
+        return cls.parse(value, str(path))
+
+    @classmethod
+    def parse(cls, value: object, where: str) -> Recipe:
+        """A recipe from plain values; raises one `UserError` with every field that is wrong."""
+        if not isinstance(value, Mapping):
+            raise UserError(
+                f"{where}: a recipe must be a mapping with name, model and stages, not {type(value).__name__}"
+            )
+        try:
+            return cls.model_validate(value)
+        except ValidationError as error:
+            raise UserError(f"{where}: " + "; ".join(_explained(cls, e["loc"], e) for e in error.errors())) from None
+
+    def with_changes(self, assignments: list[str]) -> Recipe:
+        """The recipe with `a.b=value` applied; values are YAML. Raises `UserError` for unknown paths."""
+        tree = self.model_dump(mode="json")
+        for assignment in assignments:
+            path, equals, text = assignment.partition("=")
+            if not equals or not path:
+                raise UserError(f"--set {assignment!r}: expected a.b=value, as in --set stages.align.optim.lr=2e-3")
+            try:
+                _assign(tree, path.split("."), _scalar(yaml.load(text, Loader=_PlainLoader)), assignment)
+            except yaml.YAMLError as error:
+                raise UserError(f"--set {assignment!r}: the value is not YAML: {error}") from None
+        return Recipe.parse(tree, "--set")
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases, which can blow a small file up to gigabytes, and without a key standing twice."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()
+            raise yaml.YAMLError(f"aliases (*{event.anchor}) are not read; write the value out")
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise yaml.YAMLError(f"the key {twice[0]!r} stands there twice (line {node.start_mark.line + 1})")
+        return super().construct_mapping(node, deep)
+
+
+def _scalar(value: Any) -> Any:
+    """YAML 1.1 reads 2e-3 as text, because it has no dot; people mean the number."""
+    if isinstance(value, str):
+        try:
+            return float(value) if any(c in value for c in "eE") else value
+        except ValueError:
+            return value
+    return value
+
+
+def _assign(tree: dict[str, Any], keys: list[str], value: Any, assignment: str) -> None:
+    node: Any = tree
+    for depth, key in enumerate(keys[:-1]):
+        if not isinstance(node.get(key), dict):
+            known = sorted(k for k, v in node.items() if isinstance(v, dict))
+            raise UserError(
+                f"--set {assignment!r}: nothing called '{'.'.join(keys[: depth + 1])}': {suggest(key, known)}"
+            )
+        node = node[key]
+    node[keys[-1]] = value
+
+
+def _explained(model: type[BaseModel], location: tuple[int | str, ...], error: Any) -> str:
+    """One wrong field in words a person can act on, with the nearest name for an unknown key."""
+    path = ".".join(str(part) for part in location)
+    if error["type"] != "extra_forbidden":
+        came = "" if error["type"] == "missing" else f", got {error['input']!r}"[:200]
+        return f"{path or 'recipe'}: {error['msg'].removeprefix('Value error, ')}{came if path else ''}"
+    return f"{path}: unknown key, {suggest(str(location[-1]), _keys_at(model, location[:-1]))}"
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The field names of the model that stands at `location`."""
+    kinds: dict[str, type[BaseModel]] = {"model": Model, "data": Data, "optim": Optim, "vocabulary": Vocabulary}
+    for position, part in enumerate(location):
+        if position == 1 and location[0] == "stages":
+            model = Stage
+        else:
+            model = kinds.get(str(part), model)
+    return list(model.model_fields)

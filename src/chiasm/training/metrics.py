@@ -1,0 +1,91 @@
+"""What a run reports while it works: a line of JSON a step, and a person's view of it through a `Reporter`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Protocol
+
+
+class Reporter(Protocol):
+    """Whoever shows a run to a person: the command line, the demo, nobody."""
+
+    def stage_begins(self, name: str, num_steps: int, first_step: int, summary: str) -> None:
+        """`summary` says what trains and what is frozen."""
+        ...
+
+    def step(self, metrics: dict[str, float | int | str]) -> None:
+        """Called after every optimiser step."""
+        ...
+
+    def stage_ends(self, name: str, dropped: str) -> None:
+        """`dropped` counts unusable samples by reason."""
+        ...
+
+    def note(self, message: str) -> None:
+        """Something a person should know."""
+        ...
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def stage_begins(self, name: str, num_steps: int, first_step: int, summary: str) -> None:
+        """Nothing."""
+
+    def step(self, metrics: dict[str, float | int | str]) -> None:
+        """Nothing."""
+
+    def stage_ends(self, name: str, dropped: str) -> None:
+        """Nothing."""
+
+    def note(self, message: str) -> None:
+        """Nothing."""
+
+
+class MetricsFile:
+    """Metrics appended as JSON lines. A full disk costs the log, not the run: one warning, then silence."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._broken = False
+
+    def write(self, metrics: dict[str, float | int | str]) -> None:
+        """One line."""
+        if self._broken:
+            return
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(metrics) + "\n")
+        except OSError as error:
+            self._broken = True
+            print(f"warning: {self._path} cannot be written ({error.strerror}); training goes on", file=sys.stderr)
+
+    def forget_after(self, stage: str, step: int) -> None:
+        """Leave out what a killed run logged of `stage` beyond `step`: those steps will be done again."""
+        if not self._path.is_file():
+            return
+        kept = []
+        for line in self._path.read_text(encoding="utf-8").splitlines():
+            try:
+                metrics = json.loads(line)
+            except ValueError:
+                continue  # the torn last line of a killed run
+            if metrics["stage"] != stage or metrics["step"] <= step:
+                kept.append(line + "\n")
+        self._path.write_text("".join(kept), encoding="utf-8")
+
+
+class Clock:
+    """Samples a second since the last look."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self) -> float:
+        """Seconds since the last lap."""
+        now = time.perf_counter()
+        passed, self._last = now - self._last, now
+        return passed

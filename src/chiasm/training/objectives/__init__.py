@@ -1,0 +1,70 @@
+"""Objectives: one file each, found by file name. An objective turns a stage's data into batches and a loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from chiasm.models.llava import Llava
+from chiasm.processing.processor import Processor
+from chiasm.registry import Registry
+from chiasm.training.config import Stage
+
+REGISTRY = Registry("chiasm.training.objectives", "objective")
+
+
+@dataclass(slots=True)
+class Loss:
+    """A summed loss and the number of targets it is over."""
+
+    sum: torch.Tensor
+    num_targets: int
+
+
+class Objective(Protocol):
+    """What a stage learns from. Samples are numbered; a sample that cannot be used raises when it is asked for."""
+
+    def __len__(self) -> int:
+        """How many samples there are, usable or not."""
+        ...
+
+    def name(self, index: int) -> str:
+        """What people call a sample."""
+        ...
+
+    def order(self, seed: int, epoch: int) -> list[int]:
+        """All samples once."""
+        ...
+
+    def digest(self) -> str:
+        """Changes when the data does."""
+        ...
+
+    def sample(self, index: int) -> Any:
+        """One sample, ready for `collate`. Runs in worker threads. Raises `RecordError` or `PictureError`."""
+        ...
+
+    def num_targets(self, sample: Any) -> int:
+        """How many targets of the loss a sample holds."""
+        ...
+
+    def collate(self, samples: list[Any]) -> dict[str, torch.Tensor]:
+        """Samples to one batch."""
+        ...
+
+    def loss(self, model: Llava, batch: dict[str, torch.Tensor]) -> Loss:
+        """The summed loss of a batch."""
+        ...
+
+    def head(self) -> nn.Module | None:
+        """Parameters the objective trains beside the model's, thrown away after the stage."""
+        ...
+
+
+def build(stage: Stage, model: Llava, processor: Processor) -> Objective:
+    """The objective a stage names, on the stage's data."""
+    objective: Objective = REGISTRY.find(stage.objective).module.build(stage, model, processor)
+    return objective

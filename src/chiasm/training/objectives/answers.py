@@ -1,0 +1,67 @@
+"""Next-token loss on the assistant's words: LLaVA's objective in both stages (arXiv 2304.08485, section 4.2)."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from chiasm.data import order
+from chiasm.data.conversations import ConversationFile
+from chiasm.models.llava import Llava
+from chiasm.processing.batch import pad
+from chiasm.processing.processor import Example, Processor
+from chiasm.training.config import Stage
+from chiasm.training.objectives import Loss
+
+
+class Answers:
+    """Conversations, each loss only on the tokens the template marks as trained."""
+
+    def __init__(self, stage: Stage, processor: Processor) -> None:
+        self._data = ConversationFile(stage.data.records, stage.data.images)
+        self._processor = processor
+        self._stage = stage
+        self._lengths = self._data.word_lengths() if stage.data.order == "modality_length" else []
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def name(self, index: int) -> str:
+        """The record's id."""
+        return self._data.name(index)
+
+    def order(self, seed: int, epoch: int) -> list[int]:
+        """As the stage's data asks: shuffled, or grouped by modality and length."""
+        if self._lengths:
+            return order.grouped(self._lengths, self._stage.batch_size, seed, epoch)
+        return order.shuffled(len(self), seed, epoch)
+
+    def digest(self) -> str:
+        """Of the record file."""
+        return self._data.records.digest()
+
+    def sample(self, index: int) -> Example:
+        """The conversation as the model sees it."""
+        return self._processor.encode(self._data[index], train=True)
+
+    def num_targets(self, sample: Example) -> int:
+        """Trained tokens."""
+        return sample.num_trained
+
+    def collate(self, samples: list[Example]) -> dict[str, torch.Tensor]:
+        """Padded on the right."""
+        return pad(samples, "right")
+
+    def loss(self, model: Llava, batch: dict[str, torch.Tensor]) -> Loss:
+        """Summed cross-entropy of the trained tokens."""
+        output = model(**batch)
+        return Loss(output.loss_sum, output.num_trained)
+
+    def head(self) -> nn.Module | None:
+        """The language model's own."""
+        return None
+
+
+def build(stage: Stage, model: Llava, processor: Processor) -> Answers:
+    """For a stage whose data are conversations."""
+    return Answers(stage, processor)

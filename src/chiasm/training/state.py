@@ -1,0 +1,152 @@
+"""Training checkpoints: everything a stopped stage needs to go on, written so that a kill at any moment loses nothing.
+
+A checkpoint is a folder with weights, optimiser and counters as safetensors and JSON, and a record of their digests
+written last; the folder gets its name by one rename. A damaged one is passed over for the one before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from chiasm.errors import UserError
+
+FORMAT = 1
+_RECORD = "complete.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a run stands: `step` optimiser steps of `stage` are done."""
+
+    run_id: str
+    stage: str
+    step: int
+
+
+def write_atomically(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary folder, make it durable, and give it its name. Raises `UserError`, leaving nothing."""
+    temporary = folder.with_name(f".{folder.name}.writing")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        write(temporary)
+        files = sorted(path for path in temporary.iterdir() if path.is_file())
+        record = {"format": FORMAT, "sha256": {path.name: _sha256(path) for path in files}}
+        (temporary / _RECORD).write_text(json.dumps(record, indent=1))
+        for path in [*files, temporary / _RECORD, temporary]:
+            _sync(path)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+        _sync(folder.parent)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise UserError(
+            f"cannot write {folder}: {error.strerror or error}. What was saved before is untouched; make room and "
+            "continue with --resume"
+        ) from None
+
+
+def check_complete(folder: Path) -> None:
+    """Raise `UserError` unless every file of `folder` is the one its record names."""
+    try:
+        record = json.loads((folder / _RECORD).read_text())
+    except (OSError, ValueError):
+        raise UserError(f"{folder} has no readable {_RECORD}: it was never finished") from None
+    if record.get("format", 0) > FORMAT:
+        raise UserError(f"{folder} has format {record['format']}, this version reads up to {FORMAT}: update chiasm")
+    for name, digest in record["sha256"].items():
+        path = folder / name
+        if not path.is_file() or _sha256(path) != digest:
+            raise UserError(f"{path} is missing or damaged: its content is not what was written")
+
+
+def save_weights(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Tensors by name as the finished folder `folder`."""
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(folder, lambda target: save_file(held, target / "weights.safetensors"))
+
+
+def load_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """What `save_weights` wrote."""
+    check_complete(folder)
+    return load_file(folder / "weights.safetensors")
+
+
+def save_state(
+    folder: Path, position: Position, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+) -> None:
+    """The checkpoint of a stage in progress."""
+    weights = {name: parameter.detach().cpu().contiguous() for name, parameter in trained.items()}
+    moments = {"rng": torch.get_rng_state()}
+    for name, parameter in trained.items():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            moments[f"{key}/{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
+
+    def write(target: Path) -> None:
+        save_file(weights, target / "weights.safetensors")
+        save_file(moments, target / "optimizer.safetensors")
+        (target / "position.json").write_text(json.dumps(asdict(position)))
+
+    write_atomically(folder, write)
+
+
+def load_state(
+    folder: Path, run_id: str, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+) -> Position:
+    """Put a checkpoint back into parameters, optimiser and random state; raises `UserError` when it does not fit."""
+    check_complete(folder)
+    position = Position(**json.loads((folder / "position.json").read_text()))
+    if position.run_id != run_id:
+        raise UserError(f"{folder} belongs to run {position.run_id}, not to this one ({run_id})")
+    weights, moments = load_file(folder / "weights.safetensors"), load_file(folder / "optimizer.safetensors")
+    if wrong := sorted(set(weights) ^ set(trained)):
+        raise UserError(f"{folder} trains other parameters than this recipe: first difference {wrong[0]}")
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            parameter.copy_(weights[name])
+    torch.set_rng_state(moments.pop("rng"))
+    by_name: dict[str, dict[str, Any]] = {}
+    for key, value in moments.items():
+        kind, _, name = key.partition("/")
+        # AdamW counts its steps on the CPU; the moments live beside their parameter.
+        by_name.setdefault(name, {})[kind] = value if kind == "step" else value.to(trained[name].device)
+    for name, state in by_name.items():
+        optimizer.state[trained[name]] = state
+    return position
+
+
+def newest_first(folder: Path, stage: str) -> list[Path]:
+    """Checkpoints of a stage, the latest step first."""
+    found = [path for path in folder.glob(f"{stage}-*") if path.name.removeprefix(f"{stage}-").isdigit()]
+    return sorted(found, key=lambda path: -int(path.name.rpartition("-")[2]))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(folder: Path) -> None:
+    """Delete a checkpoint; its record goes first, so that a half-deleted one is never taken for whole."""
+    (folder / _RECORD).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
