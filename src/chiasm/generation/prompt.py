@@ -1,0 +1,70 @@
+"""What an answer is generated from, and how much of it two of them share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from chiasm.processing.processor import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of a prompt: the digest of its content, its places in the ids, and its tiles in `pixels`."""
+
+    key: str
+    start: int
+    end: int
+    first_tile: int
+    num_tiles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Ids with every picture's placeholders, and the pictures. `pixels` (tiles, 3, height, width) of all, in order."""
+
+    ids: list[int]
+    pixels: torch.Tensor
+    pictures: tuple[Picture, ...] = ()
+    contents: list[int | str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.ids:
+            raise ValueError("a prompt needs at least one token: the answer is continued from it")
+        contents: list[int | str] = list(self.ids)
+        for picture in self.pictures:
+            # A placeholder says nothing about which picture it holds; the digest does.
+            contents[picture.start : picture.end] = [picture.key] * (picture.end - picture.start)
+        object.__setattr__(self, "contents", contents)
+
+    @classmethod
+    def from_example(cls, example: Example, image_token_id: int) -> Prompt:
+        """The prompt of an encoded conversation; `image_token_id` is the placeholder in its ids.
+
+        Raises `ValueError` when placeholders and layouts disagree.
+        """
+        ids: list[int] = example.input_ids.tolist()
+        places = [position for position, token in enumerate(ids) if token == image_token_id]
+        expected = sum(layout.num_tokens for layout in example.layouts)
+        if len(places) != expected:
+            raise ValueError(f"{len(places)} placeholders ({image_token_id}) in the ids but {expected} in the layouts")
+        pictures, used, tile = [], 0, 0
+        for layout, key in zip(example.layouts, example.picture_keys, strict=True):
+            start = places[used]
+            pictures.append(Picture(key, start, start + layout.num_tokens, tile, layout.tiles))
+            used += layout.num_tokens
+            tile += layout.tiles
+        return cls(ids, example.pixels, tuple(pictures))
+
+    def num_shared(self, seen: list[int | str]) -> int:
+        """How many tokens at the front equal those of `seen`, never ending inside a picture.
+
+        At least the last token is left to compute: the answer continues from its logits.
+        """
+        most = min(len(seen), len(self.contents) - 1)
+        shared = next((i for i in range(most) if seen[i] != self.contents[i]), most)
+        for picture in self.pictures:
+            if picture.start < shared < picture.end:
+                return picture.start
+        return shared
