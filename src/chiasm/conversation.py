@@ -35,6 +35,10 @@ class RecordError(UserError):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[RecordError], tuple[str, str]]:
+        # Exceptions cross process borders as (message,), which is not how this one is made.
+        return RecordError, (self.reason, str(self))
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -114,6 +118,10 @@ class Conversation:
         for position, message in enumerate(self.messages):
             if message.role == "system" and position:
                 raise RecordError("turn order", f"a system turn must come first; here it is turn {position + 1}")
+            if message.role == "system" and message.images:
+                raise RecordError(
+                    "picture in system turn", "the system turn holds a picture: only the user may show one"
+                )
         for position, message in enumerate(self.turns):
             expected = ("user", "assistant")[position % 2]
             if message.role != expected:
@@ -147,7 +155,7 @@ class Conversation:
         turns = record.get("conversations")
         if not isinstance(turns, list) or not turns:
             raise RecordError("no turns", f"'conversations' must be a list of turns, not {_kind(turns)}")
-        waiting = [_image_of(name, image_root) for name in _image_names(record)]
+        waiting: list[Part] = [_image_of(name, image_root) for name in _image_names(record)]
         num_images = len(waiting)
         spoken = [_llava_turn(turn, position) for position, turn in enumerate(turns)]
         num_markers = sum(value.count(IMAGE_MARKER) for role, value in spoken if role == "user") if num_images else 0
@@ -166,13 +174,22 @@ class Conversation:
             else:
                 messages.append(_marked(value, waiting))
         identity = record.get("id")
-        conversation = cls(tuple(messages), None if identity is None else str(identity))
+        conversation = cls(tuple(messages), None if identity is None else encodable(str(identity), "'id'"))
         conversation.check_turns()
         return conversation
 
     def to_llava(self) -> dict[str, object]:
-        """The record of LLaVA's JSON; pictures must be paths. The inverse of `from_llava` for alternating turns."""
+        """The record of LLaVA's JSON; pictures must be paths. The inverse of `from_llava` for alternating turns.
+
+        Raises `RecordError` where a user typed `<image>` beside pictures: the format has no way to tell them apart.
+        """
         names = [_path_of(image) for image in self.images]
+        if names and any(IMAGE_MARKER in message.text for message in self.turns if message.role == "user"):
+            raise RecordError(
+                "marker count",
+                "the user typed <image> in a conversation with pictures, and LLaVA's JSON would read it as a picture. "
+                "Write it another way, or as OpenAI messages",
+            )
         turns = [
             {
                 "from": {"user": "human", "assistant": "gpt", "system": "system"}[message.role],
@@ -190,6 +207,8 @@ class Conversation:
     @classmethod
     def from_openai(cls, messages: object) -> Conversation:
         """OpenAI chat messages as a conversation; pictures go to the front of their turn. Raises `RecordError`.
+
+        Texts that stood before and after a picture get a line each; texts without a picture between them are joined.
 
         `image_url` parts must be `data:` URLs, which become bytes, or are kept as the string they are (a path or a
         URL; whoever opens the picture decides what may be opened).
@@ -247,9 +266,14 @@ def _image_names(record: Mapping[str, object]) -> list[str]:
     for name in names:
         if not isinstance(name, str) or not name.strip():
             raise RecordError("image field", f"'image' must be a path or a list of paths, not {name!r}")
-        if "://" in name or name.startswith("data:"):
+        encodable(name, "'image'")
+        if _is_address(name):
             raise RecordError("image field", f"'image' is the URL {name[:60]!r}; training data names local files only")
     return cast("list[str]", names)
+
+
+def _is_address(name: str) -> bool:
+    return "://" in name or name.startswith("data:")
 
 
 def _image_of(name: str, root: Path | None) -> Image:
@@ -280,7 +304,7 @@ def encodable(text: str, where: str) -> str:
     return text
 
 
-def _marked(value: str, waiting: list[Image]) -> Message:
+def _marked(value: str, waiting: list[Part]) -> Message:
     """A human turn with its markers replaced by the next waiting pictures (which are consumed)."""
     pieces = value.split(IMAGE_MARKER)
     if len(pieces) <= 2:
@@ -296,7 +320,11 @@ def _marked(value: str, waiting: list[Image]) -> Message:
 def _path_of(image: Image) -> str:
     if not isinstance(image.source, str | Path):
         raise UserError(
-            f"LLaVA's JSON names pictures by path, and this one is {type(image.source).__name__}. Save it to a file first"
+            f"LLaVA's JSON names pictures by path, not as {type(image.source).__name__}. Save it to a file first"
+        )
+    if _is_address(str(image.source)):
+        raise UserError(
+            f"LLaVA's JSON names local files, not the URL {str(image.source)[:60]!r}. Save it to a file first"
         )
     return str(image.source)
 
@@ -311,8 +339,11 @@ def _openai_message(message: object, position: int) -> Message:
         raise RecordError(
             "turn format", f"message {position + 1}: 'content' must be text or a list, not {_kind(content)}"
         )
-    parts = [_openai_part(part, position) for part in content]
-    return Message(message["role"], tuple(_joined(parts))).with_pictures_first()
+    parts = _joined(_openai_part(part, position) for part in content)
+    if any(isinstance(part, Image) for part in parts):
+        lines = "\n".join(part.text for part in parts if isinstance(part, Text))
+        parts = [*(part for part in parts if isinstance(part, Image)), Text(lines)]
+    return Message(message["role"], tuple(parts)).with_pictures_first()
 
 
 def _openai_part(part: object, position: int) -> Part:

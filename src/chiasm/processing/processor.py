@@ -63,7 +63,7 @@ class Processor:
     template: templates.Template = field(init=False)
 
     def __post_init__(self) -> None:
-        self.template = templates.find(self.template_name)
+        self._write_with(self.template_name)
         if self.max_length < 2:
             raise UserError(f"max_length must leave room for a question and an answer; it is {self.max_length}")
 
@@ -84,7 +84,7 @@ class Processor:
     def with_template(self, name: str) -> Processor:
         """The same processor writing another template: stage 1 and stage 2 differ in no more."""
         changed = copy.copy(self)
-        changed.template_name, changed.template = name, templates.find(name)
+        changed._write_with(name)
         return changed
 
     def with_images(self, images: ImageProcessing) -> Processor:
@@ -121,6 +121,12 @@ class Processor:
         """The text of ids, special tokens and pictures left out."""
         return self.tokenizer.decode(ids)
 
+    def _write_with(self, name: str) -> None:
+        self.template_name, self.template = name, templates.find(name)
+        # A picture's placeholder and the template's tokens must be out of reach of typed text, however they are marked.
+        placeholder = self.tokenizer.tokenizer.id_to_token(self.image_token_id) if self.image_token_id >= 0 else None
+        self.tokenizer = self.tokenizer.reserving(self.template.controls | ({placeholder} if placeholder else set()))
+
     def _expanded(self, tokens: Tokens, layouts: tuple[ImageLayout, ...]) -> tuple[Tokens, list[tuple[int, int]]]:
         """The tokens with each `PICTURE` as often as its layout says, and where these blocks begin and end."""
         expanded, blocks, waiting = Tokens(), [], iter(layouts)
@@ -138,7 +144,7 @@ class Processor:
         length, num_trained = len(tokens.ids), sum(tokens.trained)
         if length <= self.max_length:
             return 0
-        # What follows the last trained token teaches nothing; ending there also keeps pictures whole, as none is trained.
+        # What follows the last trained token teaches nothing; ending there keeps pictures whole too, as none is trained.
         keep = max((i + 1 for i in range(self.max_length) if tokens.trained[i]), default=0)
         if keep == 0 or (blocks and keep < blocks[-1][1]):
             raise RecordError(

@@ -7,16 +7,18 @@ by a user is five letters. This module knows nothing about pictures but that one
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
 
-from chiasm.conversation import Image
+from chiasm.conversation import Image, encodable
 from chiasm.errors import UserError
 from chiasm.templates import Control, Piece, Written
 
@@ -55,19 +57,40 @@ class PieceTokenizer:
     def __init__(self, tokenizer: Tokenizer) -> None:
         # One round trip through JSON so that the caller's tokenizer stays as it was.
         state = _with_explicit_prepend(json.loads(tokenizer.to_str()))
+        # Lengths are the processor's affair; padding here would also look like a start token.
+        state["truncation"] = state["padding"] = None
         self.tokenizer = Tokenizer.from_str(json.dumps(state))
-        self.special: dict[str, int] = {t["content"]: t["id"] for t in state["added_tokens"] if t["special"]}
         self.bos_ids: list[int] = _leading_ids(self.tokenizer)
-        state["post_processor"] = state["truncation"] = state["padding"] = None
-        # Without its special tokens the tokenizer cannot turn typed text into one.
-        state["added_tokens"] = [t for t in state["added_tokens"] if not t["special"]]
-        self._opening = Tokenizer.from_str(json.dumps(state))
+        self._take_literally(state)
+
+    def _take_literally(self, state: dict[str, Any]) -> None:
+        """Set up what reads text: tokenizers to which special tokens (by the flags in `state`) are letters."""
+        self.special: dict[str, int] = {t["content"]: t["id"] for t in state["added_tokens"] if t["special"]}
+        state = {**state, "post_processor": None}
+        self._opening = _literal(state)
         joined = _without_leading_space(state)
-        self._following = self._opening if joined == state else Tokenizer.from_str(json.dumps(joined))
-        self._special_ids = frozenset(self.special.values()) - {self.special.get("<unk>", -1)}
+        self._following = self._opening if joined == state else _literal(joined)
+        self._special_ids = frozenset(self.special.values())
+        self._fallback_ids = _fallback_ids(self.tokenizer, state["model"])
+
+    def reserving(self, tokens: Iterable[str]) -> Self:
+        """The same tokenizer with these added tokens special as well, so that typed text can never become one.
+
+        Some checkpoints add `<|im_end|>` or `<image>` without marking it special. Strings that are no added token of
+        this tokenizer are left alone.
+        """
+        state = json.loads(self.tokenizer.to_str())
+        wanted = {t["content"] for t in state["added_tokens"]} & ({*tokens} - self.special.keys())
+        if not wanted:
+            return self
+        for token in state["added_tokens"]:
+            token["special"] = token["content"] in wanted or token["content"] in self.special
+        changed = copy.copy(self)
+        changed._take_literally(state)
+        return changed
 
     @classmethod
-    def from_folder(cls, folder: Path) -> PieceTokenizer:
+    def from_folder(cls, folder: Path) -> Self:
         """The tokenizer of a checkpoint folder: `tokenizer.json`, or SentencePiece's `tokenizer.model`."""
         path = folder / "tokenizer.json"
         if path.is_file():
@@ -111,11 +134,12 @@ class PieceTokenizer:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, special tokens left out."""
-        return self.tokenizer.decode([i for i in ids if i >= 0], skip_special_tokens=True)
+        spoken = [i for i in ids if i >= 0 and i not in self._special_ids]
+        return self.tokenizer.decode(spoken, skip_special_tokens=True)
 
     def decode_stream(self) -> TokenStream:
         """A decoder that takes ids one by one and gives text as soon as its characters are whole."""
-        return TokenStream(self.tokenizer)
+        return TokenStream(self)
 
     def _flush(self, run: list[_Span], tokens: Tokens, opening: bool) -> bool:
         """Tokenise what has gathered in `run` and empty it. True while nothing has been written since the opening."""
@@ -127,37 +151,81 @@ class PieceTokenizer:
         return False
 
     def _encode_run(self, spans: list[_Span], tokens: Tokens, opening: bool) -> None:
-        text = "".join(span.text for span in spans)
-        encoding = (self._opening if opening else self._following).encode(text, add_special_tokens=False)
+        text = encodable("".join(span.text for span in spans), "the conversation")
         flags = [span.trained for span in spans for _ in span.text]
-        for start, end in encoding.offsets:
-            cut = next((i for i in range(start + 1, end) if flags[i] != flags[i - 1]), None)
-            if cut is not None:
-                # A token reaches over the edge of the answer. Cut there: then exactly the answer is trained, and the
-                # question's ids are those the model is asked with.
-                self._encode_run(_slice(spans, 0, cut), tokens, opening)
-                self._encode_run(_slice(spans, cut, len(text)), tokens, False)
-                return
-        for token_id, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
-            if token_id in self._special_ids and end - start > 1:
-                # A vocabulary that looks whole words up found a special token in typed text: spell it out.
-                for i in range(start, end):
-                    spelt = self._following.encode(text[i], add_special_tokens=False).ids
-                    tokens.add(spelt, [flags[i]] * len(spelt))
-            else:
-                tokens.add([token_id], [flags[min(start, len(flags) - 1)]])
+        waiting = [(0, len(text))]
+        while waiting:
+            first, last = waiting.pop()
+            reader = self._opening if opening and first == 0 else self._following
+            encoding = reader.encode(text[first:last], add_special_tokens=False)
+            offsets = [(first + start, first + end) for start, end in encoding.offsets]
+            # A token that reaches over the edge of an answer is cut there: then exactly the answer is trained, and the
+            # question's ids are those the model is asked with.
+            cuts = {i for start, end in offsets for i in range(start + 1, end) if flags[i] != flags[i - 1]}
+            if cuts:
+                edges = [first, *sorted(cuts), last]
+                waiting.extend(reversed(list(itertools.pairwise(edges))))
+                continue
+            for token_id, (start, end) in zip(encoding.ids, offsets, strict=True):
+                if self._is_typed(token_id, text[start:end]):
+                    for i in range(start, end):
+                        spelt = self._following.encode(text[i], add_special_tokens=False).ids
+                        tokens.add(spelt, [flags[i]] * len(spelt))
+                else:
+                    tokens.add([token_id], [flags[min(start, len(flags) - 1)]])
+
+    def _is_typed(self, token_id: int, text: str) -> bool:
+        """Whether a vocabulary that looks whole words up took typed `text` for the special token or byte it spells."""
+        if token_id in self._fallback_ids:  # rightly so for what the vocabulary does not know
+            return unicodedata.normalize("NFKC", text) == self.tokenizer.id_to_token(token_id)
+        return token_id in self._special_ids
 
 
 class TokenStream:
-    """Ids in, text out, held back until characters are whole."""
+    """Ids in, text out, held back until characters are whole. Nothing is held back for good: `finish` gives the rest.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    The texts joined are what `PieceTokenizer.decode` gives for all ids at once, as long as these are valid UTF-8.
+    (tokenizers' own DecodeStream raises for ids that are not, which a young model writes often.)
+    """
+
+    def __init__(self, tokenizer: PieceTokenizer) -> None:
         self._tokenizer = tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
+        self._said: list[int] = []  # the ids of the last text given out: context for the space before the next
+        self._held: list[int] = []
 
     def feed(self, token_id: int) -> str:
         """The text that `token_id` completes; empty while a character is still missing bytes."""
-        return self._stream.step(self._tokenizer, token_id) or ""
+        self._held.append(token_id)
+        text = self._new_text()
+        if not text or text.endswith("\N{REPLACEMENT CHARACTER}"):
+            return ""
+        self._said, self._held = self._held, []
+        return text
+
+    def finish(self) -> str:
+        """What was held back: bytes that never became a character, shown as U+FFFD."""
+        text = self._new_text()
+        self._said, self._held = self._held, []
+        return text
+
+    def _new_text(self) -> str:
+        said = self._tokenizer.decode(self._said)
+        return self._tokenizer.decode([*self._said, *self._held])[len(said) :]
+
+
+def _literal(state: dict[str, Any]) -> Tokenizer:
+    """A tokenizer that reads special tokens as the letters they are written with."""
+    tokenizer = Tokenizer.from_str(json.dumps(state))
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _fallback_ids(tokenizer: Tokenizer, model: dict[str, Any]) -> frozenset[int]:
+    """Ids that stand for text outside the vocabulary: the unknown token and, with byte fallback, the 256 bytes."""
+    ids = {model.get("unk_id"), tokenizer.token_to_id(model.get("unk_token") or "")}
+    if model.get("byte_fallback"):
+        ids |= {tokenizer.token_to_id(f"<0x{byte:02X}>") for byte in range(256)}
+    return frozenset(i for i in ids if i is not None)
 
 
 def _leading_ids(tokenizer: Tokenizer) -> list[int]:
@@ -168,17 +236,6 @@ def _leading_ids(tokenizer: Tokenizer) -> list[int]:
         common += 1
     # A tokenizer that closes sequences by itself would show its end token in `empty` as well; the template does that.
     return empty[:1] if common else []
-
-
-def _slice(spans: Sequence[_Span], start: int, end: int) -> list[_Span]:
-    """The spans of characters [start, end)."""
-    result, position = [], 0
-    for span in spans:
-        low, high = max(start - position, 0), min(end - position, len(span.text))
-        if low < high:
-            result.append(_Span(span.text[low:high], span.trained))
-        position += len(span.text)
-    return result
 
 
 def _with_explicit_prepend(state: dict[str, Any]) -> dict[str, Any]:
@@ -214,17 +271,24 @@ def _without_leading_space(state: Any) -> Any:
 
 
 def _from_sentencepiece(folder: Path) -> Tokenizer:
-    """transformers reads `tokenizer.model` and makes a fast tokenizer of it, with the settings in the folder beside it."""
+    """transformers reads `tokenizer.model` and makes a fast tokenizer of it, with the settings beside it."""
     from transformers import AutoTokenizer, LlamaTokenizer
 
-    settings = folder / "tokenizer_config.json"
-    named = settings.is_file() and "tokenizer_class" in settings.read_text(encoding="utf-8")
+    path, beside = folder / "tokenizer.model", folder / "tokenizer_config.json"
     try:
-        # AutoTokenizer would ask config.json for the class, and the original LLaVA types are unknown to it.
-        reader = LlamaTokenizer if not named else AutoTokenizer
-        backend = reader.from_pretrained(str(folder), local_files_only=True).backend_tokenizer
+        settings = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+        if settings.get("tokenizer_class") in (None, "LlamaTokenizer", "LlamaTokenizerFast"):
+            # Named outright, because AutoTokenizer also reads config.json, to which the original LLaVA types are
+            # unknown. Llama's own default is to start with <s>; transformers 5 forgets it where no file says so.
+            add_bos = settings.get("add_bos_token", True)
+            reader = LlamaTokenizer.from_pretrained(str(folder), local_files_only=True, add_bos_token=add_bos)
+        else:
+            reader = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+        backend = reader.backend_tokenizer
     except Exception as error:  # many kinds: a damaged protobuf, a missing field, an unknown class
-        raise UserError(f"{folder / 'tokenizer.model'} could not be read: {error}") from None
+        raise UserError(f"{path} could not be read: {error}. Copy it again from where it came") from None
     if not isinstance(backend, Tokenizer):
-        raise UserError(f"{folder / 'tokenizer.model'}: no fast tokenizer can be made of this kind of model")
+        raise UserError(f"{path}: no fast tokenizer can be made of this kind of model")
+    if path.stat().st_size == 0:  # which transformers takes for a model without pieces
+        raise UserError(f"{path} could not be read: the file is empty. Copy it again from where it came")
     return backend

@@ -23,7 +23,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A special token by its written form. A tokenizer that does not know it reads it as text, as the published code did."""
+    """A special token by its written form. A tokenizer that does not know it reads it as text, as published."""
 
     token: str
     trained: bool = False
@@ -49,6 +49,14 @@ class Template:
     start: str = ""
     stop: tuple[str, ...] = ()
     training_style: Callable[[Template, Conversation], Iterator[Piece]] | None = None
+
+    @property
+    def controls(self) -> frozenset[str]:
+        """The special tokens this template writes, found by writing with it, and the further ends of answers."""
+        sample = Conversation((), None).said("system", "s")
+        for _ in range(2):  # the second round shows what stands between turns
+            sample = sample.said("user", "q").said("assistant", "a")
+        return frozenset(p.token for p in self.render(sample) if isinstance(p, Control)) | frozenset(self.stop)
 
     def render(self, conversation: Conversation, *, train: bool = False) -> list[Piece]:
         """The pieces of a conversation. One that ends with the user is left open for the assistant to answer.
