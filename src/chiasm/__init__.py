@@ -11,6 +11,8 @@ from chiasm.conversation import Conversation, Image, Message, Text
 if TYPE_CHECKING:
     from chiasm.backends.local import LocalChatModel
 
+__version__ = "0.1.0"
+
 __all__ = ["ChatModel", "Conversation", "Image", "Message", "Sampling", "Text", "load"]
 
 

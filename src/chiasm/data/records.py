@@ -10,7 +10,6 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
-import os
 import stat
 from array import array
 from collections.abc import Iterator
@@ -32,7 +31,7 @@ class RecordFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            status = os.stat(self.path)
+            status = self.path.stat()
         except OSError as error:
             raise UserError(f"cannot read {self.path}: {error.strerror}. Expected a JSON list or JSON lines") from None
         if not stat.S_ISREG(status.st_mode):
@@ -155,7 +154,7 @@ class _Window:
         if found != expected:
             what = f"{found!r} stands" if found else "the file ends"
             raise UserError(
-                f"{self._path}: {what} at byte {self.byte_offset} where {expected!r} was expected: not a whole JSON list"
+                f"{self._path}: {what} at byte {self.byte_offset}, expected {expected!r}: not a whole JSON list"
             )
         self._advance(1)
 

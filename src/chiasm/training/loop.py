@@ -138,8 +138,8 @@ class _Stepper:
         mean = total / num_targets
         if not math.isfinite(mean):
             raise UserError(
-                f"the loss became {mean}: this step's samples or the learning rate break the model. The last checkpoint "
-                "is sound; lower optim.lr, or look at the data with `chiasm data check`"
+                f"the loss became {mean}: this step's samples or the learning rate break the model. The last "
+                "checkpoint is sound; lower optim.lr, or look at the data with `chiasm data check`"
             )
         norm = optim.clip(self._parameters, self._stage.optim.clip_norm)
         optim.set_lr(self._optimizer, factor)

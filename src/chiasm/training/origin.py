@@ -51,7 +51,8 @@ def _from_configurations(origin: Model) -> tuple[Llava, Processor]:
         vision, tower_tensors = checkpoints.read_tower(vision)
     if isinstance(language, str):
         language, language_tensors = checkpoints.read_language(language)
-    assert vision is not None and language is not None  # Model refuses recipes without them
+    assert vision is not None  # `Model` refuses recipes without
+    assert language is not None
     tokenizer = _tokenizer(origin)
     if language.get("vocab_size") is None or isinstance(origin.language, dict):
         language = {**language, **_vocabulary_settings(tokenizer)}

@@ -34,8 +34,8 @@ BACKGROUND = 0
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    pixels_NCHW: torch.Tensor
-    classes_NPA: torch.Tensor
+    pixels: torch.Tensor
+    classes: torch.Tensor
 
 
 class Patches:
@@ -96,13 +96,13 @@ class Patches:
 
     def num_targets(self, sample: _Sample) -> int:
         """Every patch."""
-        return sample.classes_NPA.shape[1]
+        return sample.classes.shape[1]
 
     def collate(self, samples: list[_Sample]) -> dict[str, torch.Tensor]:
         """Stacked."""
         return {
-            "pixels": torch.cat([sample.pixels_NCHW for sample in samples]),
-            "classes": torch.cat([sample.classes_NPA for sample in samples]),
+            "pixels": torch.cat([sample.pixels for sample in samples]),
+            "classes": torch.cat([sample.classes for sample in samples]),
         }
 
     def loss(self, model: Llava, batch: dict[str, torch.Tensor]) -> Loss:

@@ -1,0 +1,175 @@
+"""`chiasm data`: draw a world, check samples, look at one as the model sees it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from chiasm.data.check import CheckReport
+    from chiasm.processing.processor import Processor
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Draw a world, check samples, look at one as the model sees it.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Records = Annotated[Path, typer.Argument(help="LLaVA's JSON: a list, or one record a line.")]
+_Images = Annotated[Path | None, typer.Option(help="The folder picture paths are relative to.")]
+_Model = Annotated[
+    str | None, typer.Option("--model", "-m", help="Checkpoint whose tokenizer, template and image policy to use.")
+]
+_Template = Annotated[str | None, typer.Option(help="Another template than the checkpoint's.")]
+
+
+@app.command()
+def check(
+    records: _Records,
+    images: _Images = None,
+    model: _Model = None,
+    template: _Template = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object, every unusable sample in it.")
+    ] = False,
+) -> None:
+    """Read every record and open every picture; say which samples cannot be used, and why. Exit code 1 if any.
+
+    \b
+    Example:
+      chiasm data check llava_v1_5_mix665k.json --images playground/data -m llava-1.5-7b
+    """
+    from chiasm.cli.progress import bar
+    from chiasm.data.check import check as check_all
+    from chiasm.data.conversations import ConversationFile
+
+    file = ConversationFile(records, images)
+    processor = None if model is None else _processor(model, template)
+    with bar("checking", len(file)) as advance:
+        report = check_all(file, processor, advance)
+    if as_json:
+        print(json.dumps(report.as_dict(), ensure_ascii=False))
+    else:
+        _print_report(report)
+    if report.num_usable < report.num_samples:
+        raise SystemExit(1)
+
+
+@app.command()
+def show(
+    records: _Records,
+    images: _Images = None,
+    model: _Model = None,
+    template: _Template = None,
+    index: Annotated[int, typer.Option(help="Which record, from 0.")] = 0,
+    tiles: Annotated[Path | None, typer.Option(help="Save what the tower gets of each picture here, as PNG.")] = None,
+) -> None:
+    """Show one sample as the model sees it: tokens that are trained, tokens that are not, pictures.
+
+    \b
+    Example:
+      chiasm data show chat.json --images photos -m llava-1.5-7b --index 3 --tiles /tmp/tiles
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    from chiasm.data.conversations import ConversationFile
+    from chiasm.data.show import seen
+    from chiasm.data.show import tiles as tiles_of
+
+    file = ConversationFile(records, images)
+    if not 0 <= index < len(file):
+        raise typer.BadParameter(
+            f"{index} is not among the {len(file)} records (0 to {len(file) - 1})", param_hint="--index"
+        )
+    processor = _processor(model, template)
+    conversation = file[index]
+    example = processor.encode(conversation, train=True)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"record {conversation.id}: {len(example.input_ids)} tokens, {example.num_trained} trained, "
+        f"{example.num_cut} cut"
+    )
+    # On a terminal colours tell the kinds apart; brackets do in a pipe.
+    marks = {
+        "picture": ("black on cyan", "", ""),
+        "trained": ("black on green", "[+", "+]"),
+        "not trained": ("dim", "", ""),
+    }
+    line = Text()
+    for run in seen(example, processor):
+        style, before, after = marks[run.kind]
+        before, after = ("", "") if console.is_terminal else (before, after)
+        what = f"[picture: {run.num_tokens} tokens]" if run.kind == "picture" else "|".join(run.tokens)
+        line.append(f"{before}{what}{after}", style=style)
+    console.print(line)
+    if tiles is not None:
+        tiles.mkdir(parents=True, exist_ok=True)
+        for number, picture in enumerate(tiles_of(conversation, processor)):
+            for part, tile in enumerate(picture):
+                path = tiles / f"picture{number}_tile{part}.png"
+                tile.save(path)
+                console.print(f"saved {path}", markup=False)
+
+
+@app.command()
+def scenes(
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    num: Annotated[int, typer.Option(min=1, help="Training pictures.")] = 1000,
+    num_val: Annotated[int, typer.Option(min=1, help="Pictures to test on.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    size: Annotated[int, typer.Option(help="Edge of a picture in pixels.")] = 64,
+) -> None:
+    """Draw pictures with captions, boxes, questions and answers, in the field's own file formats.
+
+    \b
+    Example:
+      chiasm data scenes --out world --num 2000
+    """
+    from chiasm.scenes import dataset
+
+    world = dataset.write(out, num_train=num, num_val=num_val, seed=seed, size=size)
+    print(world.folder)
+
+
+def _processor(model: str | None, template: str | None) -> Processor:
+    """The processor of a checkpoint, without reading its weights."""
+    from chiasm import checkpoints
+    from chiasm.backends import DEMO_MODEL
+    from chiasm.errors import UserError
+
+    if model is None and not DEMO_MODEL.is_dir():
+        raise UserError(
+            "which tokenizer and image policy? Name a checkpoint with -m FOLDER, or run `chiasm demo` first"
+        )
+    return checkpoints.load_processor(model or DEMO_MODEL, template=template)
+
+
+def _print_report(report: CheckReport) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(f"{report.num_samples} samples, {report.num_usable} usable, {report.num_pictures} pictures in them")
+    found = report.as_dict()
+    if "tokens" in found:
+        t = found["tokens"]
+        console.print(
+            f"tokens: {t['total']:,} in all, {t['trained']:,} trained, median {t['median']}, longest {t['longest']}; "
+            f"{report.num_cut} answers cut"
+        )
+    if report.torn:
+        print(f"note: {report.torn}", file=sys.stderr)
+    if report.dropped.named:
+        table = Table("sample", "reason", "what is wrong", title=str(report.dropped), title_justify="left")
+        for name, (reason, message) in list(report.dropped.named.items())[:50]:
+            table.add_row(name, reason, message)
+        console.print(table)
+        if len(report.dropped) > 50:
+            console.print(f"... and {len(report.dropped) - 50} more: --json names them all")

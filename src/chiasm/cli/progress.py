@@ -1,0 +1,77 @@
+"""Showing a run to a person: a bar on a terminal, a line now and then in a pipe."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_QUIET_SECONDS = 15.0  # between lines in a pipe; ours
+
+
+class RunReporter:
+    """Shows training on standard error. Implements `chiasm.training.metrics.Reporter`."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Any = None
+        self._task: Any = None
+        self._last_line = 0.0
+        self._smooth: float | None = None
+
+    def stage_begins(self, name: str, num_steps: int, first_step: int, summary: str) -> None:
+        """The table of what trains, then a bar."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console.print(f"[bold]stage {name}[/bold]" + (f" (from step {first_step})" if first_step else ""))
+        self._console.print("  " + summary.replace("\n", "\n  "), style="dim")
+        self._smooth, self._last_line = None, time.monotonic()
+        if self._console.is_terminal:
+            columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=self._console, transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("loss -", total=num_steps, completed=first_step)
+
+    def step(self, metrics: dict[str, float | int | str]) -> None:
+        """Advance the bar with a smoothed loss; in a pipe a line every few seconds."""
+        loss = float(metrics["loss"])
+        self._smooth = loss if self._smooth is None else 0.9 * self._smooth + 0.1 * loss
+        if self._bar is not None:
+            self._bar.update(self._task, completed=metrics["step"], description=f"loss {self._smooth:.3f}")
+        elif time.monotonic() - self._last_line > _QUIET_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(f"  step {metrics['step']}/{metrics['num_steps']} loss {self._smooth:.3f}")
+
+    def stage_ends(self, name: str, dropped: str) -> None:
+        """The last loss, and what was left out."""
+        self.close()
+        loss = "no step" if self._smooth is None else f"loss {self._smooth:.3f}"
+        self._console.print(f"  done, {loss}; samples left out: {dropped}")
+
+    def note(self, message: str) -> None:
+        """A line."""
+        self._console.print(f"note: {message}", markup=False)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+@contextmanager
+def bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal, nothing in a pipe; yields the function that advances it."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda count: progress.advance(task, count)

@@ -1,0 +1,60 @@
+"""`chiasm train`: the stages of a recipe, from nothing or from where a run stopped."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[str | None, typer.Argument(help="A recipe's name or a .yaml file; not needed to resume.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder of the run. [default: runs/NAME]")] = None,
+    changes: Annotated[list[str] | None, typer.Option("--set", help="a.b=value; repeatable.", metavar="A.B=V")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe as YAML and stop.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+) -> None:
+    """Train a model: the stages of a recipe, one after the other.
+
+    Stop with Ctrl-C: the run saves itself and `--resume` goes on with it.
+
+    \b
+    Examples:
+      chiasm train llava_v15_7b --show > my.yaml
+      chiasm train my.yaml --out runs/mine --set stages.align.optim.lr=2e-3
+      chiasm train --resume --out runs/mine
+    """
+    from chiasm import recipes
+    from chiasm.cli.progress import RunReporter
+    from chiasm.errors import UserError
+    from chiasm.training.loop import Interrupted
+
+    if recipe is None:
+        if not (resume and out is not None):
+            raise typer.BadParameter(
+                f"name one of {', '.join(recipes.REGISTRY.names())}, or a .yaml", param_hint="RECIPE"
+            )
+        recipe = str(out / "recipe.yaml")
+    resolved = recipes.find(recipe)
+    if changes:
+        resolved = resolved.with_changes(changes)
+    if show:
+        sys.stdout.write(resolved.to_yaml())
+        return
+    from chiasm.training.run import run
+
+    folder = out if out is not None else Path("runs") / resolved.name
+    reporter = RunReporter()
+    try:
+        final = run(resolved, folder, resume=resume, reporter=reporter, device=device)
+    except Interrupted as stop:
+        reporter.close()
+        print(f"{stop}; saved. Go on with: chiasm train --resume --out {folder}", file=sys.stderr)
+        raise SystemExit(128 + stop.signal_number) from None
+    except UserError:
+        reporter.close()
+        raise
+    print(final)
