@@ -1,0 +1,133 @@
+"""Loading a checkpoint folder, saving one, and turning one layout into the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from chiasm.checkpoints import huggingface, manifest, original
+from chiasm.checkpoints.backbones import compute_dtype
+from chiasm.checkpoints.checkpoint import Checkpoint
+from chiasm.checkpoints.description import Description
+from chiasm.checkpoints.filling import check_names, empty, fill
+from chiasm.checkpoints.json_files import read_json
+from chiasm.checkpoints.locating import locate
+from chiasm.checkpoints.manifest import WeightCheck
+from chiasm.checkpoints.tensors import Stored
+from chiasm.checkpoints.writing import write
+from chiasm.errors import UserError
+from chiasm.models.llava import Llava
+from chiasm.processing.processor import Processor
+
+MAX_SHARD_BYTES = 5 * 10**9  # the hub's own limit for one file of a checkpoint
+
+
+def load(
+    source: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    force: bool = False,
+    progress: bool = True,
+    template: str | None = None,
+) -> Checkpoint:
+    """The model and processor of a folder or a hub name, in either layout.
+
+    `dtype` None keeps the stored one, except that float16 is computed as bfloat16 on a CPU, where float16 is more than
+    ten times slower; ask for `torch.float16` to have the stored bits. `template` overrides what the folder says.
+    `force` lets weights that are not finite pass. Peak memory is the model and some 100 MB. Raises `UserError` with all
+    missing, unexpected and misshapen tensors in one, and for files that differ from the folder's manifest.
+    """
+    folder = locate(source)
+    described = describe(folder, template)
+    dtype = dtype or compute_dtype(described.dtype, device)
+    with WeightCheck(folder, described.manifest) as check:
+        names = empty(described.config, dtype, "meta")
+        check_names(names, described.tensors, described.strangers, folder)
+        model = empty(described.config, dtype)
+        fill(model, described.tensors, force=force, progress=progress)
+        check.finish()
+    return Checkpoint(model.to(device), described.processor, described.layout, described.manifest)
+
+
+def load_processor(source: str | Path, *, template: str | None = None) -> Processor:
+    """The processor of a folder or a hub name; no weight is read."""
+    return describe(locate(source), template).processor
+
+
+def describe(folder: Path, template: str | None = None) -> Description:
+    """What a folder is, its small files verified, no tensor read yet."""
+    listed = manifest.read(folder)
+    manifest.check_small_files(folder, listed)
+    config = read_json(folder / "config.json")
+    if original.is_original(config):
+        return original.describe(folder, listed, template)
+    if config.get("model_type") == "llava" and "text_config" in config:
+        return huggingface.describe(folder, listed, template)
+    raise UserError(
+        f"{folder / 'config.json'} is of a {config.get('model_type')!r} model, not of a LLaVA: expected model_type "
+        "'llava' with a text_config, or an original one with mm_vision_tower"
+    )
+
+
+def save(
+    folder: str | Path,
+    model: Llava,
+    processor: Processor,
+    *,
+    layout: Literal["hf", "original"] = "hf",
+    provenance: dict[str, Any] | None = None,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+    progress: bool = False,
+) -> None:
+    """Write a checkpoint folder, whole or not at all; raises `UserError` when `folder` holds anything already.
+
+    `provenance` goes into the manifest as it is. Weights keep their dtype; one tensor at a time is copied to the CPU.
+    """
+    if processor.image_token_id != model.config.image_token_id:
+        raise ValueError(
+            f"the processor writes pictures as id {processor.image_token_id}, the model reads "
+            f"{model.config.image_token_id}: they belong to different models"
+        )
+    tensors = {name: Stored.of(parameter) for name, parameter in model.named_parameters()}
+    described = Description(
+        folder=Path(folder),
+        layout="chiasm",
+        config=model.config,
+        processor=processor,
+        tensors=tensors,
+        strangers=(),
+        manifest=None,
+        tower_weights=True,
+        original=None,
+    )
+    write(Path(folder), described, layout, provenance, max_shard_bytes, progress)
+
+
+def convert(
+    source: str | Path,
+    target: str | Path,
+    *,
+    to: Literal["hf", "original"],
+    progress: bool = True,
+    template: str | None = None,
+) -> None:
+    """Write `source` to a new folder in the other (or the same) layout, a tensor at a time, values untouched.
+
+    Only a tower that lay elsewhere changes: it takes the language model's dtype, as the published code loads it. What
+    the original layout had is remembered in `processor.json`, so that it can be written back name for name.
+    """
+    folder = locate(source)
+    described = describe(folder, template)
+    check_names(empty(described.config, torch.float32, "meta"), described.tensors, described.strangers, folder)
+    if not described.tower_weights:
+        tensors = {
+            name: tensor.to(described.dtype) if name.startswith("vision_tower.") else tensor
+            for name, tensor in described.tensors.items()
+        }
+        described = replace(described, tensors=tensors)
+    with WeightCheck(folder, described.manifest) as check:
+        write(Path(target), described, to, {"converted_from": str(source)}, MAX_SHARD_BYTES, progress, check.finish)

@@ -1,0 +1,29 @@
+"""`chiasm convert SRC DST --to hf|original`: a checkpoint in the other layout, a tensor at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def convert(
+    src: Annotated[str, typer.Argument(help="A checkpoint folder, or a name on the Hugging Face hub.")],
+    dst: Annotated[Path, typer.Argument(help="The folder to write; it must not exist, or be empty.")],
+    to: Annotated[
+        Literal["hf", "original"],
+        typer.Option(help="hf: transformers, vLLM and SGLang read it. original: the published LLaVA code reads it."),
+    ],
+    template: Annotated[
+        str | None, typer.Option(help="The template the model was trained with, where the folder does not say.")
+    ] = None,
+) -> None:
+    """Write a checkpoint in another layout, values untouched.
+
+    Example: chiasm convert liuhaotian/llava-v1.5-7b llava-hf --to hf
+    """
+    from chiasm import checkpoints
+
+    checkpoints.convert(src, dst, to=to, template=template)
+    typer.echo(str(dst))
