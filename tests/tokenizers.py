@@ -47,11 +47,14 @@ class MadeTokenizer:
     raw: Tokenizer
     kind: str  # how pieces are spelt: "spaced" (SentencePiece: ▁ and <0x0A>), "bytes" (GPT-2) or "words" (lossy)
     form: str = ""  # Unicode normal form the tokenizer brings text into
-    leading_space: bool = False  # text that opens a sequence gets a space that nobody wrote
+    leading_space: str = ""  # text that opens a sequence gets a space that nobody wrote: "always" or "unless there"
 
-    def normal(self, text: str) -> str:
-        """The text as the tokenizer sees it."""
-        return unicodedata.normalize(self.form, text) if self.form else text
+    def normal(self, text: str, *, opening: bool = False) -> str:
+        """The text as the tokenizer sees it and gives it back; `opening` as the beginning of a sequence."""
+        seen = unicodedata.normalize(self.form, text) if self.form else text
+        seen = seen.replace("▁", " ") if self.kind == "spaced" else seen
+        adds = opening and (self.leading_space == "always" or (self.leading_space and not seen.startswith(" ")))
+        return " " + seen if adds else seen
 
     def text(self, ids: Iterable[int]) -> str:
         """The text of ids by the spelling of their pieces alone; special tokens in their written form."""
@@ -123,7 +126,7 @@ def llama_folder() -> MadeTokenizer:
     with tempfile.TemporaryDirectory() as folder:
         write_sentencepiece_folder(Path(folder))
         backend = LlamaTokenizer.from_pretrained(folder, local_files_only=True).backend_tokenizer
-    return MadeTokenizer(Tokenizer.from_str(backend.to_str()), "spaced", leading_space=True)
+    return MadeTokenizer(Tokenizer.from_str(backend.to_str()), "spaced", leading_space="always")
 
 
 def _changed(made: MadeTokenizer, **parts: Any) -> Tokenizer:
@@ -138,7 +141,7 @@ def llama_prepend() -> MadeTokenizer:
     ]
     normalizer = {"type": "Sequence", "normalizers": steps}
     return MadeTokenizer(
-        _changed(made("llama_folder"), normalizer=normalizer, pre_tokenizer=None), "spaced", leading_space=True
+        _changed(made("llama_folder"), normalizer=normalizer, pre_tokenizer=None), "spaced", leading_space="always"
     )
 
 
@@ -146,7 +149,7 @@ def llama_metaspace() -> MadeTokenizer:
     """`tokenizer.json` in the newer form: the leading space is the pre-tokeniser's."""
     metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False}
     return MadeTokenizer(
-        _changed(made("llama_folder"), normalizer=None, pre_tokenizer=metaspace), "spaced", leading_space=True
+        _changed(made("llama_folder"), normalizer=None, pre_tokenizer=metaspace), "spaced", leading_space="always"
     )
 
 
@@ -213,7 +216,7 @@ def unigram() -> MadeTokenizer:
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="always")])
     tokenizer.add_special_tokens([AddedToken(token, special=True) for token in ("<unk>", "<s>", "</s>")])
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 2)])
-    return MadeTokenizer(tokenizer, "spaced", form="NFKC", leading_space=True)
+    return MadeTokenizer(tokenizer, "spaced", form="NFKC", leading_space="unless there")
 
 
 def words() -> MadeTokenizer:

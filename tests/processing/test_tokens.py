@@ -221,6 +221,16 @@ def test_a_token_across_the_edge_of_an_answer_is_cut() -> None:
     assert made("qwen").text(tokens.ids[len(prompt.ids) :]) == "\n\nHi"
 
 
+def test_an_answer_does_not_change_how_the_question_is_read() -> None:
+    # GPT-2 reads two newlines as one token at the end of a text and as two in front of a word.
+    ours = PieceTokenizer(made("gpt2").raw)
+    prompt = ours.encode([Written("assistant\n\n")])
+    assert made("gpt2").raw.encode("assistant\n\nHi").ids[: len(prompt.ids)] != prompt.ids
+    tokens = ours.encode([Written("assistant\n\n"), Written("Hi", trained=True)])
+    assert tokens.ids[: len(prompt.ids)] == prompt.ids
+    assert tokens.trained == [i >= len(prompt.ids) for i in range(len(tokens.ids))]
+
+
 def test_a_character_of_several_bytes_at_the_edge_stays_whole(tokenizer: MadeTokenizer) -> None:
     ours = PieceTokenizer(tokenizer.raw)
     tokens = ours.encode([Written("ա"), Written("ու 👩‍👧", trained=True), Written("ա")])

@@ -144,7 +144,7 @@ class Processor:
         length, num_trained = len(tokens.ids), sum(tokens.trained)
         if length <= self.max_length:
             return 0
-        # What follows the last trained token teaches nothing; ending there keeps pictures whole too, as none is trained.
+        # What follows the last trained token teaches nothing; ending there keeps pictures whole: none is trained.
         keep = max((i + 1 for i in range(self.max_length) if tokens.trained[i]), default=0)
         if keep == 0 or (blocks and keep < blocks[-1][1]):
             raise RecordError(

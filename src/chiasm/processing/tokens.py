@@ -159,12 +159,16 @@ class PieceTokenizer:
             reader = self._opening if opening and first == 0 else self._following
             encoding = reader.encode(text[first:last], add_special_tokens=False)
             offsets = [(first + start, first + end) for start, end in encoding.offsets]
-            # A token that reaches over the edge of an answer is cut there: then exactly the answer is trained, and the
-            # question's ids are those the model is asked with.
+            # A token that reaches over the edge of an answer is cut there, so that exactly the answer is trained.
             cuts = {i for start, end in offsets for i in range(start + 1, end) if flags[i] != flags[i - 1]}
+            if not cuts:
+                # What the model is asked with must be what it was trained on, id for id. GPT-2's rule for white space
+                # looks ahead (`\s+(?!\S)`): there an answer changes how the question before it is read.
+                edges = [i for i in range(first + 1, last) if flags[i] and not flags[i - 1] and text[i - 1].isspace()]
+                prompts = {i: reader.encode(text[first:i], add_special_tokens=False).ids for i in edges}
+                cuts = {i for i, ids in prompts.items() if encoding.ids[: len(ids)] != ids}
             if cuts:
-                edges = [first, *sorted(cuts), last]
-                waiting.extend(reversed(list(itertools.pairwise(edges))))
+                waiting.extend(reversed(list(itertools.pairwise([first, *sorted(cuts), last]))))
                 continue
             for token_id, (start, end) in zip(encoding.ids, offsets, strict=True):
                 if self._is_typed(token_id, text[start:end]):
