@@ -123,9 +123,10 @@ class Processor:
 
     def _write_with(self, name: str) -> None:
         self.template_name, self.template = name, templates.find(name)
-        # A picture's placeholder and the template's tokens must be out of reach of typed text, however they are marked.
+        # A picture's placeholder and what ends an answer must be out of reach of typed text, however they are marked.
         placeholder = self.tokenizer.tokenizer.id_to_token(self.image_token_id) if self.image_token_id >= 0 else None
-        self.tokenizer = self.tokenizer.reserving(self.template.controls | ({placeholder} if placeholder else set()))
+        reserved = {*self.template.controls, placeholder, self.eos_token}
+        self.tokenizer = self.tokenizer.reserving(token for token in reserved if token is not None)
 
     def _expanded(self, tokens: Tokens, layouts: tuple[ImageLayout, ...]) -> tuple[Tokens, list[tuple[int, int]]]:
         """The tokens with each `PICTURE` as often as its layout says, and where these blocks begin and end."""
