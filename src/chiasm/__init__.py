@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from chiasm.chat import ChatModel, Sampling
 from chiasm.conversation import Conversation, Image, Message, Text
+from chiasm.version import __version__
 
 if TYPE_CHECKING:
     from chiasm.backends.local import LocalChatModel
 
-__version__ = "0.1.0"
-
-__all__ = ["ChatModel", "Conversation", "Image", "Message", "Sampling", "Text", "load"]
+__all__ = ["ChatModel", "Conversation", "Image", "Message", "Sampling", "Text", "__version__", "load"]
 
 
 def load(source: str | Path | None = None, *, dtype: str | None = None, device: str | None = None) -> LocalChatModel:

@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from chiasm import __version__
 from chiasm.checkpoints.json_files import plain_name, read_json, write_json
 from chiasm.checkpoints.processor_json import check_format
 from chiasm.errors import UserError
+from chiasm.version import __version__
 
 FILE = "manifest.json"
 FORMAT = 1

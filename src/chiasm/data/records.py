@@ -10,22 +10,24 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
+import os
 import stat
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from chiasm.errors import UserError
 
 _CHUNK = 4 << 20  # bytes read at a time
-MAX_RECORD = 64 << 20  # characters; a longer single record is damage, not data
+MAX_RECORD = 64 << 20  # characters of a list's record, bytes of a line; a longer one is damage, not data
 
 
 class RecordFile:
     """The records of a file by index. Raises `UserError` with the byte offset where the file stops being JSON.
 
     A last line of JSON lines without its end is left out and named in `torn`, as a run killed while writing leaves it.
+    A file that changes while it is in use raises `UserError` at the next record that is read.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -37,6 +39,7 @@ class RecordFile:
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{self.path} is not a file. Expected a JSON list or JSON lines of records")
         self.torn: str | None = None
+        self._state = _state(status)
         self._offsets, self._lengths = array("q"), array("q")
         for offset, length in self._scan():
             self._offsets.append(offset)
@@ -47,15 +50,27 @@ class RecordFile:
 
     def __getitem__(self, index: int) -> Any:
         """The record at `index`, parsed."""
-        with self.path.open("rb") as file:
-            file.seek(self._offsets[index])
-            return json.loads(file.read(self._lengths[index]))
+        offset, length = self._offsets[index], self._lengths[index]
+        with self._open() as file:
+            file.seek(offset)
+            return json.loads(file.read(length))
 
     def __iter__(self) -> Iterator[Any]:
-        with self.path.open("rb") as file:
+        with self._open() as file:
             for offset, length in zip(self._offsets, self._lengths, strict=True):
                 file.seek(offset)
                 yield json.loads(file.read(length))
+
+    def _open(self) -> BinaryIO:
+        """The file, which must still be the one whose records were found."""
+        try:
+            file = self.path.open("rb")
+        except OSError as error:
+            raise UserError(f"{self.path} can no longer be read: {error.strerror}. Put it back") from None
+        if _state(os.fstat(file.fileno())) != self._state:
+            file.close()
+            raise UserError(f"{self.path} changed while it was being read. Put the old file back, or begin anew")
+        return file
 
     def digest(self) -> str:
         """SHA-256 of the file: a run that resumes asks whether its data is still the same."""
@@ -66,16 +81,22 @@ class RecordFile:
         """Byte offset and length of each record."""
         with self.path.open("rb") as file:
             start = file.read(4096).removeprefix(codecs.BOM_UTF8).lstrip()
+            while not start and (more := file.read(_CHUNK)):
+                start = more.lstrip()
         if not start:
             raise UserError(f"{self.path} is empty. Expected a JSON list or JSON lines of records")
         yield from self._scan_list() if start.startswith(b"[") else self._scan_lines()
 
     def _scan_lines(self) -> Iterator[tuple[int, int]]:
-        offset = 0
+        end, found = 0, False
         with self.path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                begin, end = offset, offset + len(line)
-                offset = end
+            for number, line in enumerate(iter(lambda: file.readline(MAX_RECORD + 1), b""), start=1):
+                begin, end = end, end + len(line)
+                if len(line) > MAX_RECORD:
+                    raise UserError(
+                        f"{self.path}: line {number} (byte {begin}) is longer than {MAX_RECORD:,} bytes. "
+                        "Expected a JSON list or one record a line"
+                    )
                 if number == 1 and line.startswith(codecs.BOM_UTF8):
                     begin += len(codecs.BOM_UTF8)
                     line = line.removeprefix(codecs.BOM_UTF8)
@@ -84,10 +105,12 @@ class RecordFile:
                 try:
                     _check(_DECODER.decode(line.decode("utf-8")), self.path, begin)
                 except (ValueError, RecursionError) as error:
-                    if not line.endswith(b"\n"):
+                    whole = line.endswith(b"\n") or isinstance(error, _Refused | RecursionError)
+                    if found and not whole:
                         self.torn = f"{self.path}: line {number} (byte {begin}) is torn off and was left out"
                         return
                     raise UserError(f"{self.path}: line {number} (byte {begin}) is not JSON: {error}") from None
+                found = True
                 yield begin, end - begin
 
     def _scan_list(self) -> Iterator[tuple[int, int]]:
@@ -95,17 +118,20 @@ class RecordFile:
         text.skip_space()
         text.take("[")
         text.skip_space()
-        if text.peek() == "]":
-            return
-        while True:
-            text.skip_space()
+        while text.peek() != "]":
             begin = text.byte_offset
             _check(text.value(), self.path, begin)
             yield begin, text.byte_offset - begin
             text.skip_space()
-            if text.peek() == "]":
-                return
-            text.take(",")
+            if text.peek() != "]":
+                text.take(",")
+                text.skip_space()
+                if text.peek() == "]":
+                    text.value()  # a comma and no record behind it: not JSON
+        text.take("]")
+        text.skip_space()
+        if text.peek():
+            raise UserError(f"{self.path}: expected the end of the file behind the list, at byte {text.byte_offset}")
 
 
 class _Window:
@@ -129,6 +155,8 @@ class _Window:
                 except UnicodeDecodeError as error:
                     raise UserError(f"{self._path}: not UTF-8 near byte {position + error.start}") from None
                 position += len(chunk)
+            if decoder.getstate()[0]:
+                raise UserError(f"{self._path}: the file ends inside a character, near byte {position}")
 
     def _extend(self) -> bool:
         chunk = next(self._chunks, None)
@@ -165,6 +193,8 @@ class _Window:
 
     def value(self) -> Any:
         """Parse and step over one JSON value."""
+        if not self.peek():
+            raise UserError(f"{self._path}: the file ends at byte {self.byte_offset}, expected a record")
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
@@ -197,6 +227,11 @@ def _no_constant(name: str) -> Any:
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+
+
+def _state(status: os.stat_result) -> tuple[int, int]:
+    """What tells one version of a file from another without reading it."""
+    return status.st_size, status.st_mtime_ns
 
 
 def _check(value: Any, path: Path, offset: int) -> None:

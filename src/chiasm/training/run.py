@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from chiasm import __version__, checkpoints
+from chiasm import checkpoints
 from chiasm.errors import UserError
 from chiasm.models import connectors
 from chiasm.models.llava import Llava
@@ -27,6 +27,7 @@ from chiasm.training.config import Recipe, Stage
 from chiasm.training.loop import StageRun, part_of, train_stage
 from chiasm.training.metrics import Reporter, Silent
 from chiasm.training.origin import build_model
+from chiasm.version import __version__
 
 AfterStage = Callable[[str, Llava, Processor], None]
 
