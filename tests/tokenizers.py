@@ -38,6 +38,7 @@ GPT4_WORDS = (  # the shape of Qwen's and Llama 3's pre-tokenisers: words, numbe
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+TOOL_CALL = "<tool_call>"
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class MadeTokenizer:
 
     def normal(self, text: str, *, opening: bool = False) -> str:
         """The text as the tokenizer sees it and gives it back; `opening` as the beginning of a sequence."""
-        seen = unicodedata.normalize(self.form, text) if self.form else text
+        # A plain added token is taken out before the rest is normalised: `>` and a bar after it stay two characters.
+        parts = text.split(TOOL_CALL) if self.raw.token_to_id(TOOL_CALL) is not None else [text]
+        seen = TOOL_CALL.join(unicodedata.normalize(self.form, part) if self.form else part for part in parts)
         seen = seen.replace("▁", " ") if self.kind == "spaced" else seen
         adds = opening and (self.leading_space == "always" or (self.leading_space and not seen.startswith(" ")))
         return " " + seen if adds else seen
@@ -184,7 +187,7 @@ def gpt2() -> MadeTokenizer:
 def qwen() -> MadeTokenizer:
     """Qwen: bytes of text in normal form C, ChatML's tokens; `<tool_call>` is an added token and not special."""
     tokenizer = _byte_level(_gpt4_words(), normalizers.NFC(), ["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    tokenizer.add_tokens([AddedToken("<tool_call>", special=False, normalized=False)])
+    tokenizer.add_tokens([AddedToken(TOOL_CALL, special=False, normalized=False)])
     tokenizer.add_special_tokens([AddedToken("<image>", special=True, normalized=False)])
     return MadeTokenizer(tokenizer, "bytes", form="NFC")
 
