@@ -39,14 +39,14 @@ def test_the_number_in_the_name_is_the_number_of_layers(num_layers: int) -> None
 def test_identity_needs_equal_widths() -> None:
     x = torch.randn(2, 4, 3)
     assert connectors.build("identity", 3, 3)(x) is x
-    with pytest.raises(UserError, match="3 .* 5"):
+    with pytest.raises(UserError, match=r"3 .* 5"):
         connectors.build("identity", 3, 5)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("mlp", "did you mean 'mlpNx_gelu'"),
+        ("mlp_gelu", "did you mean 'mlpNx_gelu'"),
         ("mlp0x_gelu", "at least one layer"),
         ("lineer", "did you mean 'linear'"),
         ("", "known: identity, linear, mlpNx_gelu"),

@@ -177,7 +177,7 @@ def test_a_batch_without_trained_tokens_can_still_be_summed() -> None:
     output: LlavaOutput = ours()(torch.tensor([[1, 5, 9]]), labels=torch.full((1, 3), -100))
     assert output.loss_sum is not None
     output.loss_sum.backward()
-    assert (float(output.loss_sum), output.num_trained) == (0.0, 0)
+    assert (output.loss_sum.item(), output.num_trained) == (0.0, 0)
 
 
 def test_the_last_rows_alone_are_the_last_rows_of_all() -> None:
