@@ -115,7 +115,14 @@ class Recipe(_Value):
 
     @model_validator(mode="after")
     def _sensible_stages(self) -> Self:
+        taught = self.model.start is not None or self.model.connector_weights is not None
         for name, stage in self.stages.items():
+            taught = taught or "connector" in stage.trains
+            if stage.objective == "answers" and stage.data.images is not None and not taught:
+                raise ValueError(
+                    f"stages.{name} shows pictures through a connector that nothing has taught: put a stage that trains "
+                    "the connector before it, or give model.connector_weights"
+                )
             micro = stage.micro_batch_size
             if micro is not None and stage.batch_size % micro:
                 raise ValueError(

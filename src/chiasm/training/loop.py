@@ -26,6 +26,10 @@ from chiasm.training.samples import Plan, Samples
 MODULES: Mapping[Part, str] = {"vision": "vision_tower", "connector": "connector", "language": "language_model"}
 
 
+# SIGHUP: the terminal of a run over ssh went away.
+_STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
 class Interrupted(Exception):
     """A signal asked the run to stop; it has saved itself."""
 
@@ -186,12 +190,12 @@ def _checkpoint_activations(model: Llava) -> None:
 
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[list[int]]:
-    """Collect SIGINT and SIGTERM instead of dying; a second one kills at once. Only the main thread may listen."""
+    """Collect signals that ask to stop instead of dying; a second one kills at once. Only the main thread may listen."""
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    kept = {number: signal.getsignal(number) for number in _STOPPING}
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)

@@ -8,7 +8,6 @@ the finished model.
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,9 +47,8 @@ class _Folder:
             path.mkdir(parents=True, exist_ok=True)
             run_id = uuid.uuid4().hex[:12]
             (path / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
-            _write_json(
-                path / "run.json", {"run_id": run_id, "chiasm": __version__, "data": {}, "started": time.time()}
-            )
+            about = {"run_id": run_id, "chiasm": __version__, "threads": torch.get_num_threads(), "data": {}}
+            _write_json(path / "run.json", about)
         except OSError as error:
             raise UserError(f"cannot write to {path}: {error.strerror}. Name another folder with --out") from None
         return cls(path, run_id)
@@ -66,6 +64,15 @@ class _Folder:
         if before != recipe:
             raise UserError(f"{path} was begun with another recipe: {_first_difference(before, recipe)}")
         return cls(path, json.loads((path / "run.json").read_text())["run_id"])
+
+    def check_machine(self, reporter: Reporter) -> None:
+        """Say so when this machine computes with another number of threads: sums round differently then."""
+        before = json.loads((self.path / "run.json").read_text()).get("threads")
+        if before != torch.get_num_threads():
+            reporter.note(
+                f"this run began with {before} threads and goes on with {torch.get_num_threads()}: its numbers will "
+                "differ in their last digits from those of an unbroken run"
+            )
 
     def check_data(self, stage: str, digest: str) -> None:
         """Remember the digest of a stage's data, or raise `UserError` when it is no longer the same."""
@@ -99,6 +106,7 @@ def run(
     if final.is_dir():
         reporter.note(f"{out} is finished; the model is in {final}")
         return final
+    folder.check_machine(reporter)
     model, processor = build_model(recipe)
     model.to(device)
     done = _finished_stages(out, recipe, model) if resume else 0
