@@ -39,3 +39,11 @@ def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text(encoding="utf-8"), f"differs from tests/golden/{name}"
 
     return check
+
+
+@pytest.fixture(scope="session")
+def micro_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a drawn world of 40 pictures to train on and 4 to ask about. Not to be changed."""
+    from chiasm.scenes import dataset
+
+    return dataset.write(tmp_path_factory.mktemp("micro") / "world", num_train=40, num_val=4).folder

@@ -64,6 +64,8 @@ def check(
     for index in range(len(file)):
         try:
             conversation = file[index]
+            if not any(message.role == "assistant" for message in conversation.messages):
+                raise RecordError("nothing trained", "this record holds no answer to learn from")
             if processor is None:
                 for image in conversation.images:
                     open_picture(image.source)

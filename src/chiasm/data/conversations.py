@@ -29,18 +29,21 @@ class ConversationFile:
         return conversation if conversation.id is not None else Conversation(conversation.messages, f"#{index}")
 
     def name(self, index: int) -> str:
-        """What people call the record: its id, else its position."""
+        """What people call the record: its id, else its position. Always writable as UTF-8."""
         identity = self.records[index].get("id")
-        return f"#{index}" if identity is None else str(identity)
+        return f"#{index}" if identity is None else str(identity).encode("utf-8", "backslashreplace").decode("utf-8")
 
     def word_lengths(self) -> list[int]:
-        """Words of each record, +128 for a picture, negative without one: what the published sampler groups by."""
+        """Words of each record, negative without a picture, never 0: what the published sampler groups by.
+
+        Source: `modality_lengths` of LLaVA's train.py, which fails on records of no words.
+        """
         lengths = []
         for record in self.records:
             turns = record.get("conversations")
             turns = turns if isinstance(turns, list) else []
             words = sum(len(str(t.get("value", t.get("content", ""))).split()) for t in turns if isinstance(t, dict))
-            lengths.append(words + 128 if "image" in record else -max(words, 1))
+            lengths.append(max(words, 1) if "image" in record else -max(words, 1))
         return lengths
 
 

@@ -118,16 +118,15 @@ class RecordFile:
         text.skip_space()
         text.take("[")
         text.skip_space()
-        while text.peek() != "]":
+        more = text.peek() != "]"
+        while more:
             begin = text.byte_offset
             _check(text.value(), self.path, begin)
             yield begin, text.byte_offset - begin
             text.skip_space()
-            if text.peek() != "]":
+            if more := text.peek() != "]":
                 text.take(",")
                 text.skip_space()
-                if text.peek() == "]":
-                    text.value()  # a comma and no record behind it: not JSON
         text.take("]")
         text.skip_space()
         if text.peek():

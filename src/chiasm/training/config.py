@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from chiasm.errors import UserError, suggest
 
@@ -18,8 +18,22 @@ Part = Literal["vision", "connector", "language"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
 
+# Names become folders.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+
+
 class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_number_from_yes_and_no(cls, values: Any) -> Any:
+        """pydantic reads true as 1; whoever writes `batch_size: true` meant something else."""
+        for key, value in values.items() if isinstance(values, Mapping) else ():
+            known = cls.model_fields.get(key) if isinstance(key, str) else None
+            if isinstance(value, bool) and known is not None and known.annotation is not bool:
+                raise ValueError(f"{key} must not be {str(value).lower()}: expected a number or a name")
+        return values
 
 
 class Vocabulary(_Value):
@@ -47,12 +61,15 @@ class Model(_Value):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if (self.start is None) == (self.vision is None or self.language is None):
+        given = [part is not None for part in (self.start, self.vision, self.language)]
+        if given not in ([True, False, False], [False, True, True]):
             raise ValueError("a model needs either 'start' (a checkpoint) or both 'vision' and 'language'")
         if isinstance(self.language, dict) and self.vocabulary is None:
             raise ValueError(
                 "a language model made from a configuration needs 'vocabulary': a folder, or records to learn it from"
             )
+        if self.vocabulary is not None and not isinstance(self.language, dict):
+            raise ValueError("'vocabulary' is for a language model made from a configuration; others bring their own")
         return self
 
 
@@ -70,9 +87,9 @@ class Optim(_Value):
     """AdamW and its schedule. `lr_by_part` overrides `lr` for single parts; norms and biases never decay."""
 
     lr: float = Field(gt=0)
-    lr_by_part: dict[Part, float] = {}
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
+    lr_by_part: dict[Part, Annotated[float, Field(gt=0)]] = {}
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     clip_norm: float | None = Field(default=1.0, gt=0)
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -99,16 +116,28 @@ class Stage(_Value):
     reset_connector: bool = False
     """Begin with a fresh connector, whatever earlier stages made of it."""
 
+    @model_validator(mode="after")
+    def _nothing_in_vain(self) -> Self:
+        if self.micro_batch_size is not None and self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"batch_size {self.batch_size} is not divisible by micro_batch_size {self.micro_batch_size}"
+            )
+        if idle := [part for part in self.optim.lr_by_part if part not in self.trains]:
+            raise ValueError(f"optim.lr_by_part names {', '.join(idle)}, which this stage does not train")
+        if self.reset_connector and "connector" not in self.trains:
+            raise ValueError("reset_connector would leave a connector that nothing trained: add it to 'trains'")
+        return self
+
 
 class Recipe(_Value):
     """A whole run."""
 
-    name: str
-    seed: int = Field(default=42, ge=0)
+    name: Name
+    seed: int = Field(default=42, ge=0, lt=1 << 63)
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     """bfloat16 computes under autocast; what trains is kept in float32 either way."""
     model: Model
-    stages: dict[str, Stage] = Field(min_length=1)
+    stages: dict[Name, Stage] = Field(min_length=1)
     save_every: int = Field(default=1000, ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
     workers: int = Field(default=2, ge=1)
@@ -122,11 +151,6 @@ class Recipe(_Value):
                 raise ValueError(
                     f"stages.{name} shows pictures through a connector that nothing has taught: put a stage that trains "
                     "the connector before it, or give model.connector_weights"
-                )
-            micro = stage.micro_batch_size
-            if micro is not None and stage.batch_size % micro:
-                raise ValueError(
-                    f"stages.{name}: batch_size {stage.batch_size} is not divisible by micro_batch_size {micro}"
                 )
         return self
 
@@ -143,7 +167,7 @@ class Recipe(_Value):
             raise UserError(f"cannot read the recipe {path}: {error}") from None
         try:
             value = yaml.load(text, Loader=_PlainLoader)
-        except (yaml.YAMLError, RecursionError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: dates that no calendar has
             raise UserError(f"{path} is not a plain YAML file: {error}") from None
         return cls.parse(value, str(path))
 
@@ -168,8 +192,8 @@ class Recipe(_Value):
                 raise UserError(f"--set {assignment!r}: expected a.b=value, as in --set stages.align.optim.lr=2e-3")
             try:
                 _assign(tree, path.split("."), _scalar(yaml.load(text, Loader=_PlainLoader)), assignment)
-            except yaml.YAMLError as error:
-                raise UserError(f"--set {assignment!r}: the value is not YAML: {error}") from None
+            except (yaml.YAMLError, ValueError, RecursionError) as error:
+                raise UserError(f"--set {assignment[:200]!r}: the value is not YAML: {error}") from None
         return Recipe.parse(tree, "--set")
 
 

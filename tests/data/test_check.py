@@ -1,0 +1,137 @@
+"""Looking at every sample before training does, and at one as the model sees it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from chiasm.data.check import CheckReport, check
+from chiasm.data.conversations import ConversationFile
+from chiasm.data.show import Seen, seen, tiles
+from tests.data.micro import processor
+
+
+def _talk(*values: str) -> list[dict[str, str]]:
+    return [{"from": ("human", "gpt")[i % 2], "value": value} for i, value in enumerate(values)]
+
+
+GOOD = {"id": "good", "image": "a.png", "conversations": _talk("<image>\nWhat?", "A wall.")}
+BAD: dict[str, dict[str, Any]] = {
+    "missing": {"image": "absent.png", "conversations": _talk("<image>\nWhat?", "No.")},
+    "empty": {"image": "empty.jpg", "conversations": _talk("<image>\nWhat?", "No.")},
+    "not an image": {"image": "page.jpg", "conversations": _talk("<image>\nWhat?", "No.")},
+    "not a file": {"image": "folder.jpg", "conversations": _talk("<image>\nWhat?", "No.")},
+    "image field": {"image": 7, "conversations": _talk("What?", "No.")},
+    "marker count": {"image": "a.png", "conversations": _talk("<image>\n<image>\nWhat?", "No.")},
+    "no turns": {"conversations": []},
+    "turn order": {"conversations": _talk("What?", "No.")[::-1]},
+    "unknown role": {"conversations": [{"from": "narrator", "value": "Once"}]},
+    "turn format": {"conversations": [{"from": "human", "value": 7}]},
+    "bad text": {"conversations": _talk("What\ud800?", "No.")},
+    "nothing trained": {"conversations": _talk("What?")},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Pictures good and bad, and a file of one good record and one of every kind of bad ones."""
+    Image.new("RGB", (40, 30), (200, 10, 10)).save(tmp_path / "a.png")
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "page.jpg").write_text("<html>404</html>")
+    (tmp_path / "folder.jpg").mkdir()
+    bad = [{"id": f"bad {reason}", **record} for reason, record in BAD.items()]
+    (tmp_path / "r.json").write_text(json.dumps([GOOD, *bad]))
+    return tmp_path
+
+
+@pytest.mark.parametrize("with_processor", [False, True])
+def test_every_unusable_sample_is_named_with_its_reason(folder: Path, with_processor: bool) -> None:
+    steps: list[int] = []
+    file = ConversationFile(folder / "r.json", folder)
+    report = check(file, processor() if with_processor else None, steps.append)
+    assert {name: reason for name, (reason, _) in report.dropped.named.items()} == {f"bad {r}": r for r in BAD}
+    assert (report.num_samples, report.num_usable, report.num_pictures) == (1 + len(BAD), 1, 1)
+    assert sum(steps) == len(file)
+    found = report.as_dict()
+    assert found["by_reason"] == dict.fromkeys(BAD, 1)
+    assert {entry["id"] for entry in found["unusable"]} == {f"bad {reason}" for reason in BAD}
+    assert all(entry["message"] for entry in found["unusable"])
+    json.dumps(found)
+
+
+def test_samples_that_share_an_id_are_each_counted(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text(json.dumps([{"id": "x"}, {"id": "x"}, {"id": "x"}]))
+    report = check(ConversationFile(tmp_path / "r.json"))
+    assert report.num_usable == 0
+    assert len(report.dropped) == 3
+
+
+def test_lengths_are_those_of_training(folder: Path) -> None:
+    (folder / "r.json").write_text(json.dumps([GOOD, {**GOOD, "id": 2, "conversations": _talk("a", "b" * 300)}]))
+    short = processor(max_length=300)
+    file = ConversationFile(folder / "r.json", folder)
+    report = check(file, short)
+    examples = [short.encode(file[i], train=True) for i in range(2)]
+    assert report.lengths == [len(example.input_ids) for example in examples]
+    assert report.lengths[1] == 300
+    assert report.num_trained == sum(example.num_trained for example in examples)
+    assert report.num_cut == 1
+    tokens = report.as_dict()["tokens"]
+    assert tokens["longest"] == 300
+    assert tokens["total"] == sum(report.lengths)
+    assert report.as_dict()["num_answers_cut"] == 1
+
+
+def test_too_long_is_a_reason(folder: Path) -> None:
+    (folder / "r.json").write_text(json.dumps([GOOD]))
+    report = check(ConversationFile(folder / "r.json", folder), processor(max_length=20))
+    assert report.dropped.by_reason == {"too long": 1}
+
+
+def test_a_torn_line_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").write_text(json.dumps({"conversations": _talk("a", "b")}) + '\n{"conversat')
+    report = check(ConversationFile(tmp_path / "r.jsonl"))
+    assert report.num_usable == report.num_samples == 1
+    assert "line 2" in report.as_dict()["torn"]
+
+
+def test_an_empty_report_has_no_lengths() -> None:
+    assert "tokens" not in CheckReport().as_dict()
+
+
+# ---- one sample as the model sees it ---------------------------------------------------------------------------------
+
+
+def _read(runs: list[Seen], kind: str) -> list[str]:
+    return ["".join(run.tokens).replace("Ġ", " ").replace("Ċ", "\n") for run in runs if run.kind == kind]
+
+
+def test_what_is_trained_is_the_answers_and_their_end(folder: Path) -> None:
+    turns = _talk("<image>\nWhat?", "A wall.", "Sure?", "Yes.")
+    (folder / "r.json").write_text(json.dumps([{"image": "a.png", "conversations": turns}]))
+    conversation, reader = ConversationFile(folder / "r.json", folder)[0], processor()
+    runs = list(seen(reader.encode(conversation, train=True), reader))
+    assert _read(runs, "trained") == [" A wall.</s>", " Yes.</s>"]
+    assert [run.num_tokens for run in runs if run.kind == "picture"] == [4]
+    assert "Sure? ASSISTANT:" in _read(runs, "not trained")[-1]
+    assert sum(run.num_tokens for run in runs) == len(reader.encode(conversation, train=True).input_ids)
+
+
+def test_neighbouring_pictures_stay_apart(folder: Path) -> None:
+    turns = _talk("<image><image>Which?", "The first.")
+    (folder / "r.json").write_text(json.dumps([{"image": ["a.png", "a.png"], "conversations": turns}]))
+    conversation, reader = ConversationFile(folder / "r.json", folder)[0], processor("plain")
+    runs = list(seen(reader.encode(conversation, train=True), reader))
+    assert [run.num_tokens for run in runs if run.kind == "picture"] == [4, 4]
+
+
+def test_tiles_are_what_the_tower_gets(folder: Path) -> None:
+    file, reader = ConversationFile(folder / "r.json", folder), processor()
+    ((tile,),) = tiles(file[0], reader)
+    assert tile.size == (28, 28)
+    assert tile.getpixel((14, 14)) == (200, 10, 10)
+    assert tile.getpixel((14, 0)) == (122, 116, 104)  # the padding colour above a picture wider than high

@@ -1,0 +1,55 @@
+"""Records as conversations, and what is left out of them by name and reason."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chiasm.conversation import RecordError
+from chiasm.data.conversations import ConversationFile, Dropped
+from chiasm.errors import UserError
+
+_TALK = [{"from": "human", "value": "Hello"}, {"from": "gpt", "value": "Hi"}]
+
+
+def _file(folder: Path, *records: dict[str, Any], images: Path | None = None) -> ConversationFile:
+    (folder / "r.json").write_text(json.dumps(list(records)))
+    return ConversationFile(folder / "r.json", images)
+
+
+def test_records_without_id_are_called_by_their_place(tmp_path: Path) -> None:
+    file = _file(tmp_path, {"conversations": _TALK}, {"id": 0, "conversations": _TALK}, {"id": "x"})
+    assert [file.name(i) for i in range(3)] == ["#0", "0", "x"]
+    assert [file[i].id for i in range(2)] == ["#0", "0"]
+
+
+def test_a_name_can_always_be_written(tmp_path: Path) -> None:
+    file = _file(tmp_path, {"id": "\ud800", "conversations": _TALK}, {"id": ["a", "\ud800"]})
+    for index in range(2):
+        file.name(index).encode("utf-8")
+    with pytest.raises(RecordError, match="'id'"):
+        file[0]
+
+
+def test_pictures_lie_in_the_folder(tmp_path: Path) -> None:
+    file = _file(tmp_path, {"image": "a/b.jpg", "conversations": _TALK}, images=tmp_path)
+    assert [str(image.source) for image in file[0].images] == [str(tmp_path / "a" / "b.jpg")]
+
+
+def test_an_absent_folder_of_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere.*does not exist"):
+        _file(tmp_path, {"conversations": _TALK}, images=tmp_path / "nowhere")
+
+
+def test_dropped_counts_each_name_once() -> None:
+    dropped = Dropped()
+    assert str(dropped) == "none"
+    assert dropped.add("a", "missing", "no file a")
+    assert not dropped.add("a", "missing", "no file a")
+    assert dropped.add("b", "missing", "no file b")
+    assert dropped.add("c", "too long", "long")
+    assert len(dropped) == 3
+    assert str(dropped) == "2 missing, 1 too long"
