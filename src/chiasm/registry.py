@@ -2,7 +2,8 @@
 
 A folder of files is a registry: `models/connectors/linear.py` is the connector `linear`. Names are listed without
 importing anything; one file is imported when it is asked for. A capital `N` in a file name stands for a number, so
-`mlpNx_gelu.py` answers to `mlp2x_gelu` and is told the 2. Components from outside are named with dots: `my_package.my_connector`.
+`mlpNx_gelu.py` answers to `mlp2x_gelu` and is told the 2. Components from outside are named with dots:
+`my_package.my_connector`.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Registry:
             if match := re.fullmatch(pattern, name):
                 numbers = tuple(int(digits) for digits in match.groups())
                 return Component(name, importlib.import_module(f"{self.package}.{known}"), numbers)
-        if "." in name:
+        if re.fullmatch(r"\w+(\.\w+)+", name):
             return self._from_outside(name)
         raise UserError(f"no {self.kind} called '{name}': {suggest(name, self.names())}")
 

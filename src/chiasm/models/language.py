@@ -10,8 +10,11 @@ from torch import nn
 from chiasm.errors import UserError
 
 
-def build_language(config: dict[str, Any], attention: str = "sdpa") -> nn.Module:
-    """A causal language model from its transformers configuration; raises `UserError` for an unknown kind."""
+def build_language(config: dict[str, Any], attention: str | None = None) -> nn.Module:
+    """A causal language model from its transformers configuration; raises `UserError` for an unknown kind.
+
+    `attention` names one of transformers' implementations; None takes the best the model has (SDPA for most).
+    """
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
     kind = config.get("model_type")

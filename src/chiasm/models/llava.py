@@ -41,7 +41,7 @@ class LlavaOutput:
 class Llava(nn.Module):
     """`vision_tower` and `language_model` are modules of transformers with their own parameter names."""
 
-    def __init__(self, config: LlavaConfig, attention: str = "sdpa") -> None:
+    def __init__(self, config: LlavaConfig, attention: str | None = None) -> None:
         """Fresh random weights in torch's default dtype, on torch's default device."""
         super().__init__()
         self.config = config

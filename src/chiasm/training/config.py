@@ -149,8 +149,8 @@ class Recipe(_Value):
             taught = taught or "connector" in stage.trains
             if stage.objective == "answers" and stage.data.images is not None and not taught:
                 raise ValueError(
-                    f"stages.{name} shows pictures through a connector that nothing has taught: put a stage that trains "
-                    "the connector before it, or give model.connector_weights"
+                    f"stages.{name} shows pictures through a connector that nothing has taught: put a stage "
+                    "that trains the connector before it, or give model.connector_weights"
                 )
         return self
 

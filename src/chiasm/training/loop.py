@@ -190,7 +190,7 @@ def _checkpoint_activations(model: Llava) -> None:
 
 @contextlib.contextmanager
 def _stop_requests() -> Iterator[list[int]]:
-    """Collect signals that ask to stop instead of dying; a second one kills at once. Only the main thread may listen."""
+    """Collect signals that ask to stop instead of dying; a second one kills. Only the main thread may listen."""
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():
         yield asked

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -143,10 +142,11 @@ def _train(run: StageRun, folder: _Folder, model: Llava, processor: Processor, r
     objective = objectives.build(run.stage, model, stage_processor(processor, run.stage))
     folder.check_data(run.name, objective.digest())
     train_stage(run, model, objective, resume)
+    # Parameters, not the state dict: that names tied weights twice.
     trained = {
         f"{part}.{name}": parameter
         for part in run.stage.trains
-        for name, parameter in part_of(model, part).state_dict(keep_vars=True).items()
+        for name, parameter in part_of(model, part).named_parameters()
     }
     # Connector, tower and language model as this stage leaves them; what it did not touch is where it came from.
     state.save_weights(run.folder / "stages" / run.name, trained)
@@ -160,14 +160,12 @@ def _finished_stages(out: Path, recipe: Recipe, model: Llava) -> int:
         folder = out / "stages" / name
         if not folder.is_dir():
             return count
-        parts: dict[Any, dict[str, torch.Tensor]] = {}
-        for key, tensor in state.load_weights(folder).items():
-            part, _, rest = key.partition(".")
-            parts.setdefault(part, {})[rest] = tensor
-        for part, tensors in parts.items():
-            module = part_of(model, part)
-            module.to(torch.float32)
-            module.load_state_dict(tensors)
+        tensors = state.load_weights(folder)
+        for part in recipe.stages[name].trains:
+            module = part_of(model, part).to(torch.float32)
+            with torch.no_grad():
+                for rest, parameter in module.named_parameters():
+                    parameter.copy_(tensors[f"{part}.{rest}"])
     return len(recipe.stages)
 
 

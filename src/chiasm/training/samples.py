@@ -1,4 +1,4 @@
-"""Samples of a stage, step by step, prepared ahead in threads. What a step sees is a function of seed and step alone."""
+"""Samples of a stage, step by step, prepared ahead in threads. What a step sees depends on seed and step alone."""
 
 from __future__ import annotations
 
