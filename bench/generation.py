@@ -57,6 +57,15 @@ LANGUAGE = {
 IMAGE = 31999
 
 
+class Clock:
+    """What seconds are counted: wall time, unless `--cpu-time`."""
+
+    now: Callable[[], float] = staticmethod(time.perf_counter)
+
+
+CLOCK = Clock()
+
+
 @dataclass(frozen=True)
 class Timing:
     """One answer: seconds to its first token, and tokens a second after it."""
@@ -85,13 +94,21 @@ def models(size: str, dtype: torch.dtype) -> tuple[Llava, Any]:
     language = {"model_type": "llama", **LANGUAGE[size], "max_position_embeddings": 2048}
     with torch.device("meta"):
         ours = Llava(LlavaConfig(vision=VISION, language=language, image_token_id=IMAGE)).eval()
-    ours.vision_tower = theirs.model.vision_tower
-    ours.connector = torch.nn.Sequential(
-        theirs.model.multi_modal_projector.linear_1, torch.nn.GELU(), theirs.model.multi_modal_projector.linear_2
-    )
-    ours.language_model.model = theirs.model.language_model
-    ours.language_model.lm_head = theirs.lm_head
+    ours.load_state_dict({our_name(name): tensor for name, tensor in theirs.state_dict().items()}, assign=True)
+    ours.language_model.tie_weights()
+    for name, buffer in theirs.named_buffers():  # those a state does not hold: positions, rotary frequencies
+        owner, _, leaf = our_name(name).rpartition(".")
+        setattr(ours.get_submodule(owner), leaf, buffer)
     return ours, theirs
+
+
+def our_name(name: str) -> str:
+    """A name of transformers' LLaVA as chiasm's `Llava` has it."""
+    if name.startswith("lm_head"):
+        return f"language_model.{name}"
+    name = name.removeprefix("model.").replace("multi_modal_projector.linear_1", "connector.0")
+    name = name.replace("multi_modal_projector.linear_2", "connector.2")
+    return name.replace("language_model.", "language_model.model.", 1) if name.startswith("language_model") else name
 
 
 def chat_prompt(vocab_size: int) -> Prompt:
@@ -104,12 +121,12 @@ def chat_prompt(vocab_size: int) -> Prompt:
 
 
 def time_ours(model: Llava, prompt: Prompt, num_tokens: int) -> Timing:
-    start = time.perf_counter()
+    start = CLOCK.now()
     stream = Engine(model).stream(prompt, Decoding(num_tokens))
     ids = [next(stream)]
-    first = time.perf_counter()
+    first = CLOCK.now()
     ids += stream
-    return Timing(first - start, (len(ids) - 1) / (time.perf_counter() - first), ids)
+    return Timing(first - start, (len(ids) - 1) / (CLOCK.now() - first), ids)
 
 
 def time_theirs(model: Any, prompt: Prompt, num_tokens: int) -> Timing:
@@ -117,15 +134,15 @@ def time_theirs(model: Any, prompt: Prompt, num_tokens: int) -> Timing:
 
     times: list[float] = []
 
-    class Clock(BaseStreamer):  # type: ignore[misc]
+    class Ticks(BaseStreamer):  # type: ignore[misc]
         def put(self, value: torch.Tensor) -> None:
-            times.append(time.perf_counter())
+            times.append(CLOCK.now())
 
         def end(self) -> None:
             pass
 
     ids = torch.tensor([prompt.ids])
-    start = time.perf_counter()
+    start = CLOCK.now()
     answer = model.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
@@ -133,7 +150,7 @@ def time_theirs(model: Any, prompt: Prompt, num_tokens: int) -> Timing:
         do_sample=False,
         max_new_tokens=num_tokens,
         pad_token_id=0,
-        streamer=Clock(),
+        streamer=Ticks(),
     )
     # The streamer is handed the prompt first.
     return Timing(times[1] - start, (num_tokens - 1) / (times[-1] - times[1]), answer[0, ids.shape[1] :].tolist())
@@ -141,24 +158,29 @@ def time_theirs(model: Any, prompt: Prompt, num_tokens: int) -> Timing:
 
 def interleaved(runs: int, *sides: Callable[[], Timing]) -> list[list[Timing]]:
     """Each side `runs` times in turns, so that a busy moment of the machine meets all; a first round is thrown away."""
-    rounds = [[side() for side in sides] for _ in range(runs + 1)][1:]
-    return [list(timings) for timings in zip(*rounds, strict=True)]
+    timings: list[list[Timing]] = [[] for _ in sides]
+    for turn in range(runs + 1):
+        order = list(range(len(sides)))
+        # Who goes second finds caches and memory as the first left them: each side is second every other time.
+        for side in order if turn % 2 else reversed(order):
+            timings[side].append(sides[side]())
+    return [each[1:] for each in timings]
 
 
 def second_turn(model: Llava, prompt: Prompt) -> tuple[float, float, int]:
     """Seconds to the first token of turn 1 and of turn 2 of one chat, and the tokens turn 2 took from the cache."""
     engine = Engine(model)
     session = engine.session()
-    start = time.perf_counter()
+    start = CLOCK.now()
     stream = engine.stream(prompt, Decoding(16), session)
     answer = [next(stream)]
-    first = time.perf_counter() - start
+    first = CLOCK.now() - start
     answer += stream
     follow_up = Prompt([*prompt.ids, *answer, *range(100, 120)], prompt.pixels, prompt.pictures)
-    start = time.perf_counter()
+    start = CLOCK.now()
     again = engine.stream(follow_up, Decoding(1), session)
     next(again)
-    return first, time.perf_counter() - start, again.num_cached
+    return first, CLOCK.now() - start, again.num_cached
 
 
 def compare(size: str, dtype: torch.dtype, runs: int, num_tokens: int) -> None:
@@ -188,10 +210,20 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="count processor time, for a machine that others use meanwhile (needs --threads 1)",
+    )
     options = parser.parse_args()
+    if options.cpu_time:
+        if options.threads != 1:
+            parser.error("--cpu-time adds up the time of all threads: it needs --threads 1")
+        CLOCK.now = time.process_time
     torch.set_num_threads(options.threads)
-    print(f"torch {torch.__version__}, {options.threads} threads, medians of {options.runs} interleaved runs\n")
-    print(f"{'model':<16} {'what':<13} {'chiasm':>10}   {'transformers':>10}   ratio")
+    counted = "processor" if options.cpu_time else "wall"
+    print(f"torch {torch.__version__}, {options.threads} threads, medians of {options.runs} runs, {counted} time")
+    print(f"\n{'model':<16} {'what':<13} {'chiasm':>10}   {'transformers':>10}   ratio")
     for size in options.sizes:
         for dtype in options.dtype:
             compare(size, getattr(torch, dtype), options.runs, options.tokens)

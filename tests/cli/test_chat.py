@@ -243,6 +243,13 @@ def test_save_writes_records_and_transcripts_and_overwrites_only_its_own(
     assert Path("mine.json").read_text() == "precious"
 
 
+def test_an_answer_cannot_command_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, terminal = ScriptedChatModel(["a\x1b[2Jb\x9bc \u0939\u0948\u200d\td"]), Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    talk(model, "hello")
+    assert "a[2Jbc \u0939\u0948\u200d\td" in terminal.getvalue()
+
+
 def test_help_and_a_cut_answer_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     model = ScriptedChatModel(["one two three"])
     repl = Repl(model, Sampling(max_tokens=2), timing=True, read=typed("/help", "count"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Annotated
@@ -38,7 +39,15 @@ class Spoken:
         )
 
 
-def speak(deltas: Iterator[Delta], show: Callable[[str], None]) -> Spoken:
+def show(text: str) -> None:
+    """Write a piece of an answer at once; to a terminal without control characters, which could command it."""
+    if sys.stdout.isatty():
+        text = "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter) != "Cc")
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def speak(deltas: Iterator[Delta], write: Callable[[str], None] = show) -> Spoken:
     """Show an answer piece by piece. Ctrl-C ends the answer, keeps what was shown and goes no further up."""
     start, first, shown = time.perf_counter(), None, []
     last: Delta | None = None
@@ -46,7 +55,7 @@ def speak(deltas: Iterator[Delta], show: Callable[[str], None]) -> Spoken:
         for last in deltas:
             first = time.perf_counter() if first is None else first
             shown.append(last.text)
-            show(last.text)
+            write(last.text)
     except KeyboardInterrupt:
         last = None
         close = getattr(deltas, "close", None)
@@ -113,10 +122,6 @@ def ask_once(
     model: ChatModel, conversation: Conversation, sampling: Sampling, *, as_json: bool = False, timing: bool = False
 ) -> None:
     """Write the answer to standard output as it comes, or as JSON when it is whole."""
-
-    def show(text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
 
     spoken = speak(iter(model.stream(conversation, sampling)), (lambda _: None) if as_json else show)
     if not as_json:

@@ -104,7 +104,7 @@ class Repl:
             return
         turn = user(typed.text, self._attached)
         asked = Conversation((*self.conversation.messages, turn))
-        spoken = speak(iter(self._model.stream(asked, self._sampling)), _show)
+        spoken = speak(iter(self._model.stream(asked, self._sampling)))
         print()
         if spoken.usage is None and not spoken.text:
             print("(stopped before the answer began; the question is forgotten)")
@@ -137,11 +137,6 @@ class Repl:
             raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
         self._saved.add(path.resolve())
         print(f"(saved {len(self.conversation.turns)} turns to {path})")
-
-
-def _show(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
 
 
 def _as_markdown(conversation: Conversation) -> str:
