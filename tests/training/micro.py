@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chiasm.recipes import tiny
-from chiasm.training.config import Recipe
+from chiasm.training.config import Model, Recipe
 
 _TOWER = ("hidden_size=32", "intermediate_size=64", "num_hidden_layers=2", "num_attention_heads=2")
 _LANGUAGE = (*_TOWER, "num_key_value_heads=2")
@@ -18,15 +18,18 @@ SIZES = (
 )
 
 
-def recipe(world: Path, *changes: str, stages: tuple[str, ...] = ("align", "instruct")) -> Recipe:
-    """The recipe `tiny` with one of everything: 4 steps of 4 samples in each of `stages`."""
+def recipe(
+    world: Path, *changes: str, stages: tuple[str, ...] = ("align", "instruct"), start: str | None = None
+) -> Recipe:
+    """The recipe `tiny` at micro size: 4 steps of 4 samples in each of `stages`, from nothing or from a checkpoint."""
     whole = tiny.recipe(str(world)).with_changes(list(SIZES))
     chosen = {
         name: stage.model_copy(update={"steps": 4, "batch_size": 4})
         for name, stage in whole.stages.items()
         if name in stages
     }
-    return whole.model_copy(update={"stages": chosen, "workers": 1}).with_changes(list(changes))
+    model = whole.model if start is None else Model(start=start, dtype="float32")
+    return whole.model_copy(update={"model": model, "stages": chosen, "workers": 1}).with_changes(list(changes))
 
 
 def records(world: Path, name: str = "instruct_train.json") -> list[dict[str, Any]]:

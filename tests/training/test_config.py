@@ -201,9 +201,7 @@ _BOMB = b"a: &a [x, x]\n" + b"".join(b"%c: &%c [*%c, *%c]\n" % (c + 1, c + 1, c,
         (b"", "must be a mapping"),
     ],
 )
-def test_files_that_are_no_plain_yaml(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, says: str
-) -> None:
+def test_files_that_are_no_plain_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes, says: str) -> None:
     monkeypatch.chdir(tmp_path)
     assert says in _file_refusal(tmp_path, text)
     assert not (tmp_path / "canary").exists()

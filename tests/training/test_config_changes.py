@@ -52,7 +52,9 @@ def test_one_change(recipe: Recipe, path: str, text: str, value: Any) -> None:
     assert _value(changed, path) == value
     assert type(_value(changed, path)) is type(value)
     # Nothing else moved.
-    back = [f"{path}={_yaml(_value(recipe, path))}"] if "lr_by_part" not in path else ["stages.align.optim.lr_by_part={}"]
+    back = (
+        [f"{path}={_yaml(_value(recipe, path))}"] if "lr_by_part" not in path else ["stages.align.optim.lr_by_part={}"]
+    )
     assert changed.with_changes(back) == recipe
 
 

@@ -56,6 +56,11 @@ def part_of(model: Llava, part: Part) -> nn.Module:
     return module
 
 
+def frozen_dtype(recipe: Recipe) -> torch.dtype:
+    """The dtype of what does not train."""
+    return torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
+
+
 def freeze(model: Llava, stage: Stage, frozen_dtype: torch.dtype) -> str:
     """Let exactly the stage's parts train, in float32, the others frozen in `frozen_dtype`; a table of it as text."""
     lines = []
@@ -78,20 +83,19 @@ def train_stage(run: StageRun, model: Llava, objective: Objective, resume: bool)
     nothing can be trained, or when the loss stops being a number.
     """
     stage, recipe = run.stage, run.recipe
-    low = torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
+    low = frozen_dtype(recipe)
     summary = freeze(model, stage, low)
     head = objective.head()
     trained = trained_parameters(model, head, stage)
     optimizer = optim.build_optimizer(trained, stage.optim)
     by_name = {name: parameter for named in trained.values() for name, parameter in named}
     plan = Plan.of(stage, len(objective))
-    samples = Samples(objective, plan, stage, recipe.seed, run.folder / "dropped.jsonl")
+    samples = Samples(objective, plan, stage, recipe.seed, run.name, MetricsFile(run.folder / "dropped.jsonl"))
     first = _restore(run, by_name, optimizer) if resume else 0
     log = MetricsFile(run.folder / "metrics.jsonl")
     log.forget_after(run.name, first)
     run.reporter.stage_begins(run.name, plan.num_steps, first, summary)
-    if stage.gradient_checkpointing:
-        _checkpoint_activations(model)
+    _checkpoint_activations(model, stage.gradient_checkpointing)
     stepper = _Stepper(model, objective, optimizer, list(by_name.values()), stage, low)
     clock = Clock()
     with _stop_requests() as asked:
@@ -128,8 +132,8 @@ class _Stepper:
     def step(self, samples: list[Any], factor: float) -> dict[str, float | int | str]:
         """The gradient is of the mean over all trained tokens of the batch, however it is cut into micro-batches."""
         num_targets = sum(self._objective.num_targets(sample) for sample in samples)
-        if not num_targets:
-            return {"loss": math.nan, "num_trained": 0, "grad_norm": 0.0}
+        if not num_targets:  # every sample of the step was unusable
+            return {"num_trained": 0}
         micro = self._stage.micro_batch_size or len(samples)
         total = 0.0
         for begin in range(0, len(samples), micro):
@@ -137,15 +141,18 @@ class _Stepper:
             batch = {name: tensor.to(self._model.device) for name, tensor in batch.items()}
             with torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._low == torch.bfloat16):
                 loss = self._objective.loss(self._model, batch)
-            (loss.sum / num_targets).backward()  # type: ignore[no-untyped-call]
+            # Text alone reaches no connector: then there is nothing to follow back.
+            if loss.sum.requires_grad:
+                (loss.sum / num_targets).backward()  # type: ignore[no-untyped-call]
             total += float(loss.sum.detach())
         mean = total / num_targets
-        if not math.isfinite(mean):
-            raise UserError(
-                f"the loss became {mean}: this step's samples or the learning rate break the model. The last "
-                "checkpoint is sound; lower optim.lr, or look at the data with `chiasm data check`"
-            )
         norm = optim.clip(self._parameters, self._stage.optim.clip_norm)
+        for what, value in (("loss", mean), ("gradient", norm)):
+            if not math.isfinite(value):
+                raise UserError(
+                    f"the {what} became {value}: this step's samples or the learning rate break the model. What was "
+                    "saved before is sound; lower optim.lr, or look at the data with `chiasm data check`"
+                )
         optim.set_lr(self._optimizer, factor)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
@@ -170,6 +177,8 @@ def _restore(run: StageRun, trained: dict[str, nn.Parameter], optimizer: torch.o
     for folder in state.newest_first(run.folder / "checkpoints", run.name):
         try:
             return state.load_state(folder, run.run_id, trained, optimizer).step
+        except state.NewerFormat:
+            raise
         except UserError as error:
             run.reporter.note(f"passed over: {error}")
     return 0
@@ -178,14 +187,20 @@ def _restore(run: StageRun, trained: dict[str, nn.Parameter], optimizer: torch.o
 def _save(run: StageRun, step: int, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
     folder = run.folder / "checkpoints"
     position = state.Position(run.run_id, run.name, step)
-    state.save_state(folder / f"{run.name}-{step:07d}", position, trained, optimizer)
+    state.save_state(folder / state.checkpoint_name(position), position, trained, optimizer)
     for old in state.newest_first(folder, run.name)[run.recipe.keep_checkpoints :]:
         state.remove(old)
 
 
-def _checkpoint_activations(model: Llava) -> None:
+def _checkpoint_activations(model: Llava, wanted: bool) -> None:
+    """Compute activations twice instead of keeping them, or no longer."""
     language: Any = model.language_model
-    language.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    # transformers calls it one or the other, by version of 5.x.
+    word = "activation" if hasattr(language, "activation_checkpointing_enable") else "gradient"
+    if wanted:
+        getattr(language, f"{word}_checkpointing_enable")({"use_reentrant": False})
+    elif getattr(language, f"is_{word}_checkpointing"):
+        getattr(language, f"{word}_checkpointing_disable")()
 
 
 @contextlib.contextmanager
@@ -195,7 +210,8 @@ def _stop_requests() -> Iterator[list[int]]:
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
-    kept = {number: signal.getsignal(number) for number in _STOPPING}
+    # What `nohup` or a shell's background job ignores stays ignored.
+    kept = {n: signal.getsignal(n) for n in _STOPPING if signal.getsignal(n) != signal.SIG_IGN}
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Reporter(Protocol):
@@ -17,7 +17,7 @@ class Reporter(Protocol):
         ...
 
     def step(self, metrics: dict[str, float | int | str]) -> None:
-        """Called after every optimiser step."""
+        """Called after every optimiser step; a step whose samples were all unusable has no `loss`."""
         ...
 
     def stage_ends(self, name: str, dropped: str) -> None:
@@ -46,36 +46,51 @@ class Silent:
 
 
 class MetricsFile:
-    """Metrics appended as JSON lines. A full disk costs the log, not the run: one warning, then silence."""
+    """JSON lines that each carry a `stage` and a `step`. A full disk costs the log, not the run: one warning."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._broken = False
 
-    def write(self, metrics: dict[str, float | int | str]) -> None:
+    def write(self, line: dict[str, float | int | str]) -> None:
         """One line."""
         if self._broken:
             return
         try:
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(metrics) + "\n")
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
         except OSError as error:
-            self._broken = True
-            print(f"warning: {self._path} cannot be written ({error.strerror}); training goes on", file=sys.stderr)
+            self._warn(error)
 
-    def forget_after(self, stage: str, step: int) -> None:
-        """Leave out what a killed run logged of `stage` beyond `step`: those steps will be done again."""
+    def forget_after(self, stage: str, step: int) -> list[dict[str, Any]]:
+        """Leave out what a killed run logged of `stage` beyond `step`: those steps will be done again.
+
+        Returns the lines of `stage` that are kept.
+        """
         if not self._path.is_file():
-            return
-        kept = []
-        for line in self._path.read_text(encoding="utf-8").splitlines():
-            try:
-                metrics = json.loads(line)
-            except ValueError:
-                continue  # the torn last line of a killed run
-            if metrics["stage"] != stage or metrics["step"] <= step:
-                kept.append(line + "\n")
-        self._path.write_text("".join(kept), encoding="utf-8")
+            return []
+        kept: list[str] = []
+        found = []
+        try:
+            for line in self._path.read_text(encoding="utf-8").splitlines():
+                try:
+                    logged = json.loads(line)
+                    stays = logged["stage"] != stage or logged["step"] <= step
+                except (ValueError, TypeError, KeyError):
+                    continue  # the torn last line of a killed run
+                if stays:
+                    kept.append(line + "\n")
+                    found += [logged] if logged["stage"] == stage else []
+            temporary = self._path.with_name(f".{self._path.name}.writing")
+            temporary.write_text("".join(kept), encoding="utf-8")
+            temporary.replace(self._path)
+        except OSError as error:
+            self._warn(error)
+        return found
+
+    def _warn(self, error: OSError) -> None:
+        self._broken = True
+        print(f"warning: {self._path} cannot be written ({error.strerror}); training goes on", file=sys.stderr)
 
 
 class Clock:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from chiasm import checkpoints
+from chiasm.checkpoints import backbones, connector_files, towers
+from chiasm.checkpoints.checkpoint import Checkpoint
+from chiasm.checkpoints.locating import locate
+from chiasm.checkpoints.tensors import Stored
+from chiasm.checkpoints.tokenizer_files import FolderTokenizer
 from chiasm.models.config import LlavaConfig
 from chiasm.models.llava import Llava
 from chiasm.processing.images import ImageProcessing
@@ -24,7 +29,6 @@ def build_model(recipe: Recipe) -> tuple[Llava, Processor]:
     torch.manual_seed(recipe.seed)
     if origin.start is not None:
         checkpoint = checkpoints.load(origin.start, dtype=dtype)
-        model, processor = checkpoint.model, checkpoint.processor
     elif isinstance(origin.vision, str) and isinstance(origin.language, str):
         checkpoint = checkpoints.load_backbones(
             vision=origin.vision,
@@ -33,29 +37,49 @@ def build_model(recipe: Recipe) -> tuple[Llava, Processor]:
             feature_layer=origin.feature_layer,
             class_token=origin.class_token,
             dtype=dtype,
+            seed=recipe.seed,
         )
-        model, processor = checkpoint.model, checkpoint.processor
     else:
-        model, processor = _from_configurations(origin)
+        checkpoint = _from_configurations(origin)
     if origin.connector_weights is not None:
-        model.connector.load_state_dict(checkpoints.read_connector(Path(origin.connector_weights)))
-    return model, processor
+        _read_connector(checkpoint.model, origin.connector_weights)
+    return checkpoint.model, checkpoint.processor
 
 
-def _from_configurations(origin: Model) -> tuple[Llava, Processor]:
-    """Random weights for the parts given as configurations; a part given as a folder keeps its own."""
+def _read_connector(model: Llava, source: str) -> None:
+    """Put a stage-1 connector into a model it fits."""
+    expected = {name: tuple(parameter.shape) for name, parameter in model.connector.state_dict().items()}
+    tensors = connector_files.read_connector(source)
+    connector_files.check_connector(tensors, expected, model.config.connector, source)
+    model.connector.load_state_dict(tensors)
+
+
+def _from_configurations(origin: Model) -> Checkpoint:
+    """Random weights for the parts given as configurations; a part given as a folder keeps its own, and its habits."""
     tower_tensors: dict[str, torch.Tensor] = {}
     language_tensors: dict[str, torch.Tensor] = {}
-    vision, language = origin.vision, origin.language
-    if isinstance(vision, str):
-        vision, tower_tensors = checkpoints.read_tower(vision)
-    if isinstance(language, str):
-        language, language_tensors = checkpoints.read_language(language)
-    assert vision is not None  # `Model` refuses recipes without
-    assert language is not None
-    tokenizer = _tokenizer(origin)
-    if language.get("vocab_size") is None or isinstance(origin.language, dict):
-        language = {**language, **_vocabulary_settings(tokenizer)}
+    eos_token: str | None = "</s>"  # of the vocabularies made here; others carry it or get none
+    if isinstance(origin.vision, str):
+        tower = towers.open_tower(origin.vision)
+        vision, tower_tensors = tower.config, _read(tower.weights())
+        images = ImageProcessing.from_preprocessor_config(
+            tower.preprocessor, None, vision["patch_size"], class_token=origin.class_token
+        )
+    else:
+        assert origin.vision is not None  # `Model` refuses recipes without
+        vision = origin.vision
+        images = ImageProcessing(
+            size=vision["image_size"], patch_size=vision["patch_size"], class_token=origin.class_token
+        )
+    if isinstance(origin.language, str):
+        words = backbones.open_language(origin.language)
+        language, language_tensors = words.config, _read(words.weights())
+        tokenizer: PieceTokenizer = words.tokenizer
+        eos_token = words.eos_token
+    else:
+        assert origin.language is not None
+        tokenizer = _tokenizer(origin)
+        language = {**origin.language, **_vocabulary_settings(tokenizer)}
     config = LlavaConfig(
         vision=vision,
         language=language,
@@ -68,15 +92,17 @@ def _from_configurations(origin: Model) -> tuple[Llava, Processor]:
         model.vision_tower.load_state_dict(tower_tensors)
     if language_tensors:
         model.language_model.load_state_dict(language_tensors)
-    images = ImageProcessing(size=vision["image_size"], patch_size=vision["patch_size"], class_token=origin.class_token)
-    return model, Processor(tokenizer, "vicuna_v1", images, eos_token="</s>")
+    return Checkpoint(model, Processor(tokenizer, "vicuna_v1", images, eos_token=eos_token), "chiasm")
+
+
+def _read(stored: Mapping[str, Stored]) -> dict[str, torch.Tensor]:
+    return {name: tensor.read() for name, tensor in stored.items()}
 
 
 def _tokenizer(origin: Model) -> PieceTokenizer:
     if isinstance(origin.vocabulary, Vocabulary):
         return PieceTokenizer(learn(origin.vocabulary))
-    folder = origin.vocabulary if origin.vocabulary is not None else origin.language
-    return PieceTokenizer.from_folder(Path(str(folder)))
+    return FolderTokenizer.from_folder(locate(str(origin.vocabulary), what="the vocabulary"))
 
 
 def _vocabulary_settings(tokenizer: PieceTokenizer) -> dict[str, Any]:

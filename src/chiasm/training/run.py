@@ -7,11 +7,13 @@ the finished model.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,13 +21,17 @@ from chiasm import checkpoints
 from chiasm.errors import UserError
 from chiasm.models import connectors
 from chiasm.models.llava import Llava
+from chiasm.processing.images import POLICIES
 from chiasm.processing.processor import Processor
 from chiasm.training import objectives, state
 from chiasm.training.config import Recipe, Stage
-from chiasm.training.loop import StageRun, part_of, train_stage
+from chiasm.training.loop import StageRun, freeze, frozen_dtype, part_of, train_stage
 from chiasm.training.metrics import Reporter, Silent
 from chiasm.training.origin import build_model
 from chiasm.version import __version__
+
+_RECIPE, _RECORD = "recipe.yaml", "run.json"
+_BEFORE = {_RECIPE, f".{_RECORD}.writing"}  # files that are there before a run has begun
 
 AfterStage = Callable[[str, Llava, Processor], None]
 
@@ -39,50 +45,89 @@ class _Folder:
 
     @classmethod
     def fresh(cls, path: Path, recipe: Recipe) -> _Folder:
-        """A new folder; raises `UserError` when something is there already."""
-        if path.exists() and any(path.iterdir() if path.is_dir() else [path]):
-            raise UserError(f"{path} already holds something. Continue it with --resume, or name another --out")
+        """A new folder with the recipe in it; raises `UserError` when something is there already.
+
+        A recipe alone is no run: one that was refused before it began leaves that, and does not stand in the way.
+        """
         try:
+            taken = path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - _BEFORE)
+            if taken:
+                raise UserError(f"{path} already holds something. Continue it with --resume, or name another --out")
             path.mkdir(parents=True, exist_ok=True)
-            run_id = uuid.uuid4().hex[:12]
-            (path / "recipe.yaml").write_text(recipe.to_yaml(), encoding="utf-8")
-            about = {"run_id": run_id, "chiasm": __version__, "threads": torch.get_num_threads(), "data": {}}
-            _write_json(path / "run.json", about)
+            (path / _RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
         except OSError as error:
             raise UserError(f"cannot write to {path}: {error.strerror}. Name another folder with --out") from None
-        return cls(path, run_id)
+        return cls(path, uuid.uuid4().hex[:12])
 
     @classmethod
     def stopped(cls, path: Path, recipe: Recipe) -> _Folder:
         """The folder of a stopped run; raises `UserError` when it is none or of another recipe."""
-        if not (path / "run.json").is_file():
+        if not (path / _RECORD).is_file():
             raise UserError(
-                f"{path} is no run that could be resumed: it has no run.json. Leave --resume out to begin one"
+                f"{path} is no run that could be resumed: it has no {_RECORD}. Leave --resume out to begin one"
             )
-        before = Recipe.from_yaml(path / "recipe.yaml")
+        before = Recipe.from_yaml(path / _RECIPE)
         if before != recipe:
             raise UserError(f"{path} was begun with another recipe: {_first_difference(before, recipe)}")
-        return cls(path, json.loads((path / "run.json").read_text())["run_id"])
+        return cls(path, str(cls(path, "")._read()["run_id"]))
+
+    def begin(self, tokenizer: str) -> None:
+        """From here on this is a run: write down who it is and on what it stands."""
+        about = {
+            "run_id": self.run_id,
+            "chiasm": __version__,
+            "threads": torch.get_num_threads(),
+            "tokenizer": tokenizer,
+            "data": {},
+        }
+        self._write(about)
 
     def check_machine(self, reporter: Reporter) -> None:
         """Say so when this machine computes with another number of threads: sums round differently then."""
-        before = json.loads((self.path / "run.json").read_text()).get("threads")
+        before = self._read().get("threads")
         if before != torch.get_num_threads():
             reporter.note(
                 f"this run began with {before} threads and goes on with {torch.get_num_threads()}: its numbers will "
                 "differ in their last digits from those of an unbroken run"
             )
 
+    def check_tokenizer(self, digest: str) -> None:
+        """Raise `UserError` when the model's tokenizer is no longer the one the run began with."""
+        known = self._read().get("tokenizer", digest)
+        if known != digest:
+            raise UserError(
+                f"the tokenizer is another one than this run began with (sha256 {known[:12]}, now {digest[:12]}): the "
+                "records of model.vocabulary, or the files it comes from, changed. Put them back, or begin a new run"
+            )
+
     def check_data(self, stage: str, digest: str) -> None:
         """Remember the digest of a stage's data, or raise `UserError` when it is no longer the same."""
-        record = json.loads((self.path / "run.json").read_text())
+        record = self._read()
         known = record["data"].setdefault(stage, digest)
         if known != digest:
             raise UserError(
                 f"the data of stage '{stage}' changed since this run began (sha256 {known[:12]}, now {digest[:12]}). "
                 "Put the old file back, or begin a new run"
             )
-        _write_json(self.path / "run.json", record)
+        self._write(record)
+
+    def _read(self) -> dict[str, Any]:
+        path = self.path / _RECORD
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            record["run_id"], record["data"]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise UserError(f"{path} cannot be read ({error}): without it this run cannot go on") from None
+        return dict(record)
+
+    def _write(self, record: dict[str, Any]) -> None:
+        path = self.path / _RECORD
+        temporary = path.with_name(f".{path.name}.writing")
+        try:
+            temporary.write_text(json.dumps(record, indent=1))
+            temporary.replace(path)
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}. Make room and continue with --resume") from None
 
 
 def run(
@@ -97,20 +142,30 @@ def run(
     """Train a recipe in the folder `out` and return the folder of the finished model.
 
     `after_stage` is called with "start" before the first stage and with each stage's name after it, with the model in
-    eval mode. Raises `UserError`, or `Interrupted` when a signal stopped the run after it saved itself.
+    eval mode; a resumed run begins with calling it for the stage that was finished last, in case that was cut short.
+    Raises `UserError`, or `Interrupted` when a signal stopped the run after it saved itself.
     """
     reporter = reporter or Silent()
+    _check_device(device)
     folder = _Folder.stopped(out, recipe) if resume else _Folder.fresh(out, recipe)
     final = out / "final"
     if final.is_dir():
         reporter.note(f"{out} is finished; the model is in {final}")
         return final
-    folder.check_machine(reporter)
     model, processor = build_model(recipe)
+    for name, stage in recipe.stages.items():
+        _check_stage(name, stage, processor)
+    tokenizer = hashlib.sha256(processor.tokenizer.tokenizer.to_str().encode()).hexdigest()
+    done = 0
+    if resume:
+        folder.check_machine(reporter)
+        folder.check_tokenizer(tokenizer)
+        done = _finished_stages(out, recipe, model)
+    else:
+        folder.begin(tokenizer)
     model.to(device)
-    done = _finished_stages(out, recipe, model) if resume else 0
-    if not done and after_stage is not None:
-        _call(after_stage, "start", model, processor)
+    if after_stage is not None:
+        _call(after_stage, ["start", *recipe.stages][done], model, processor)
     for name, stage in list(recipe.stages.items())[done:]:
         stage_run = StageRun(name, stage, recipe, out, folder.run_id, reporter)
         _train(stage_run, folder, model, processor, resume)
@@ -140,6 +195,8 @@ def _train(run: StageRun, folder: _Folder, model: Llava, processor: Processor, r
         )
     torch.manual_seed(run.recipe.seed)
     objective = objectives.build(run.stage, model, stage_processor(processor, run.stage))
+    for note in objective.notes():
+        run.reporter.note(note)
     folder.check_data(run.name, objective.digest())
     train_stage(run, model, objective, resume)
     # Parameters, not the state dict: that names tied weights twice.
@@ -155,18 +212,43 @@ def _train(run: StageRun, folder: _Folder, model: Llava, processor: Processor, r
 
 
 def _finished_stages(out: Path, recipe: Recipe, model: Llava) -> int:
-    """Put back what finished stages trained; how many there are."""
-    for count, name in enumerate(recipe.stages):
+    """Put back what finished stages trained; how many there are.
+
+    Stage by stage and with the dtypes each had: what is frozen in bfloat16 and trains again later was rounded between.
+    """
+    for count, (name, stage) in enumerate(recipe.stages.items()):
         folder = out / "stages" / name
         if not folder.is_dir():
             return count
+        freeze(model, stage, frozen_dtype(recipe))
         tensors = state.load_weights(folder)
-        for part in recipe.stages[name].trains:
-            module = part_of(model, part).to(torch.float32)
-            with torch.no_grad():
-                for rest, parameter in module.named_parameters():
-                    parameter.copy_(tensors[f"{part}.{rest}"])
+        trained = {f"{part}.{n}": p for part in stage.trains for n, p in part_of(model, part).named_parameters()}
+        state.check_fits(tensors, {n: p.shape for n, p in trained.items()}, folder)
+        with torch.no_grad():
+            for key, parameter in trained.items():
+                parameter.copy_(tensors[key])
     return len(recipe.stages)
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device '{device}' cannot be used here: {str(error).partition(chr(10))[0]}") from None
+
+
+def _check_stage(name: str, stage: Stage, processor: Processor) -> None:
+    """What a stage needs, asked for before the first one begins: the last one may come days later."""
+    try:
+        POLICIES.find(stage.images)
+        objectives.REGISTRY.find(stage.objective)
+        stage_processor(processor, stage)
+        if not Path(stage.data.records).is_file():
+            raise UserError(f"there is no file {stage.data.records} (data.records)")
+        if stage.data.images is not None and not Path(stage.data.images).is_dir():
+            raise UserError(f"the folder of pictures {stage.data.images} does not exist (data.images)")
+    except UserError as error:
+        raise UserError(f"stages.{name}: {error}") from None
 
 
 def _call(after_stage: AfterStage, name: str, model: Llava, processor: Processor) -> None:
@@ -177,12 +259,4 @@ def _call(after_stage: AfterStage, name: str, model: Llava, processor: Processor
 def _first_difference(before: Recipe, now: Recipe) -> str:
     old, new = before.to_yaml().splitlines(), now.to_yaml().splitlines()
     pair = next((pair for pair in zip(old, new, strict=False) if pair[0] != pair[1]), (str(len(old)), str(len(new))))
-    return (
-        f"'{pair[0].strip()}' then, '{pair[1].strip()}' now. Give the recipe it was begun with ({'recipe.yaml'} in it)"
-    )
-
-
-def _write_json(path: Path, value: object) -> None:
-    temporary = path.with_name(f".{path.name}.writing")
-    temporary.write_text(json.dumps(value, indent=1))
-    temporary.replace(path)
+    return f"'{pair[0].strip()}' then, '{pair[1].strip()}' now. Give the recipe it was begun with ({_RECIPE} in it)"

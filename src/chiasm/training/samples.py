@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from chiasm.conversation import RecordError
@@ -15,6 +13,7 @@ from chiasm.data.conversations import Dropped
 from chiasm.errors import UserError
 from chiasm.processing.pictures import PictureError
 from chiasm.training.config import Stage
+from chiasm.training.metrics import MetricsFile
 from chiasm.training.objectives import Objective
 
 
@@ -40,25 +39,29 @@ class Plan:
 
 
 class Samples:
-    """Batches of usable samples from `first_step` on; unusable ones are counted, named and written down."""
+    """Batches of usable samples; unusable ones are counted, named, and written down in `log` for the stage `name`."""
 
-    def __init__(self, objective: Objective, plan: Plan, stage: Stage, seed: int, dropped_file: Path) -> None:
+    def __init__(self, objective: Objective, plan: Plan, stage: Stage, seed: int, name: str, log: MetricsFile) -> None:
         self._objective, self._plan, self._stage, self._seed = objective, plan, stage, seed
-        self._dropped_file = dropped_file
+        self._name, self._log = name, log
+        self._unusable: set[int] = set()
         self.dropped = Dropped()
         self._order: tuple[int, list[int]] = (-1, [])
 
     def batches(self, first_step: int, num_workers: int) -> Iterator[list[Any]]:
-        """The samples of each step from `first_step` on."""
+        """The samples of each step from `first_step` (from 0) on; what was dropped before is taken from the log."""
+        for line in self._log.forget_after(self._name, first_step):
+            self._unusable.add(line["index"])
+            self.dropped.add(line["id"], line["reason"], line["message"])
         waiting: deque[list[tuple[int, Future[Any]]]] = deque()
         with ThreadPoolExecutor(num_workers, thread_name_prefix="samples") as pool:
             try:
                 for step in range(first_step, self._plan.num_steps):
                     waiting.append([(i, pool.submit(self._objective.sample, i)) for i in self._indices(step)])
                     if len(waiting) > 2:  # two steps ahead hide the decoding of pictures; more only hold memory
-                        yield self._usable(waiting.popleft())
+                        yield self._usable(waiting.popleft(), step - 1)
                 while waiting:
-                    yield self._usable(waiting.popleft())
+                    yield self._usable(waiting.popleft(), self._plan.num_steps - len(waiting))
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
@@ -72,7 +75,8 @@ class Samples:
             self._order = (epoch, self._objective.order(self._seed, epoch))
         return self._order[1][within]
 
-    def _usable(self, asked: list[tuple[int, Future[Any]]]) -> list[Any]:
+    def _usable(self, asked: list[tuple[int, Future[Any]]], step: int) -> list[Any]:
+        """Those of `asked` that can be used, in `step` (from 1)."""
         usable = []
         for index, future in asked:
             try:
@@ -81,20 +85,30 @@ class Samples:
                     raise RecordError("nothing trained", "no token of this record is a target of the loss")
                 usable.append(sample)
             except (RecordError, PictureError) as error:
-                self._drop(index, error)
+                self._drop(index, error, step)
         return usable
 
-    def _drop(self, index: int, error: RecordError | PictureError) -> None:
-        name = self._objective.name(index)
-        if not self.dropped.add(name, error.reason, str(error)):
+    def _drop(self, index: int, error: RecordError | PictureError, step: int) -> None:
+        if index in self._unusable:  # it came by in an earlier epoch
             return
-        with self._dropped_file.open("a", encoding="utf-8") as file:
-            file.write(
-                json.dumps({"id": name, "reason": error.reason, "message": str(error)}, ensure_ascii=False) + "\n"
-            )
+        self._unusable.add(index)
+        name = self._objective.name(index)
+        if name in self.dropped.named:  # two records may share an id
+            name = f"{name} (#{index})"
+        self.dropped.add(name, error.reason, str(error))
+        self._log.write(
+            {
+                "stage": self._name,
+                "step": step,
+                "index": index,
+                "id": name,
+                "reason": error.reason,
+                "message": str(error),
+            }
+        )
         if len(self.dropped) > self._stage.data.max_dropped * self._plan.num_samples:
             raise UserError(
                 f"{len(self.dropped)} of {self._plan.num_samples} samples of {self._stage.data.records} cannot be used "
                 f"({self.dropped}), more than max_dropped = {self._stage.data.max_dropped:g} allows. They are named in "
-                f"{self._dropped_file}; see `chiasm data check`, or raise data.max_dropped"
+                "dropped.jsonl of the run; see `chiasm data check`, or raise data.max_dropped"
             )

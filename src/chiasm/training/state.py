@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -23,6 +24,10 @@ from chiasm.errors import UserError
 
 FORMAT = 1
 _RECORD = "complete.json"
+
+
+class NewerFormat(UserError):
+    """A checkpoint that a newer version of chiasm wrote: not damaged, so never to be passed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,16 @@ class Position:
 
 
 def write_atomically(folder: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary folder, make it durable, and give it its name. Raises `UserError`, leaving nothing."""
+    """Let `write` fill a temporary folder, make it durable, and give it its name. Raises `UserError`, leaving nothing.
+
+    The folder's parent is made if need be, but not what that lies in: a run whose folder vanished must not go on as if
+    nothing were.
+    """
     temporary = folder.with_name(f".{folder.name}.writing")
     try:
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        temporary.parent.mkdir(exist_ok=True)
+        temporary.mkdir()
         write(temporary)
         files = sorted(path for path in temporary.iterdir() if path.is_file())
         record = {"format": FORMAT, "sha256": {path.name: _sha256(path) for path in files}}
@@ -50,11 +60,11 @@ def write_atomically(folder: Path, write: Callable[[Path], None]) -> None:
             shutil.rmtree(folder)
         temporary.rename(folder)
         _sync(folder.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:  # safetensors wraps what the system says into its own
         shutil.rmtree(temporary, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"cannot write {folder}: {error.strerror or error}. What was saved before is untouched; make room and "
-            "continue with --resume"
+            f"cannot write {folder}: {reason}. What was saved before is untouched; make room and continue with --resume"
         ) from None
 
 
@@ -62,11 +72,14 @@ def check_complete(folder: Path) -> None:
     """Raise `UserError` unless every file of `folder` is the one its record names."""
     try:
         record = json.loads((folder / _RECORD).read_text())
-    except (OSError, ValueError):
-        raise UserError(f"{folder} has no readable {_RECORD}: it was never finished") from None
-    if record.get("format", 0) > FORMAT:
-        raise UserError(f"{folder} has format {record['format']}, this version reads up to {FORMAT}: update chiasm")
-    for name, digest in record["sha256"].items():
+        version, digests = int(record["format"]), dict(record["sha256"])
+    except (OSError, ValueError, TypeError, KeyError):
+        raise UserError(f"{folder} has no readable {_RECORD}: it was never finished, or is damaged") from None
+    if version > FORMAT:
+        raise NewerFormat(f"{folder} has format {version}, this version reads up to {FORMAT}: update chiasm")
+    if "weights.safetensors" not in digests:
+        raise UserError(f"{folder}: {_RECORD} names no weights: it is damaged")
+    for name, digest in digests.items():
         path = folder / name
         if not path.is_file() or _sha256(path) != digest:
             raise UserError(f"{path} is missing or damaged: its content is not what was written")
@@ -105,14 +118,18 @@ def save_state(
 def load_state(
     folder: Path, run_id: str, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
 ) -> Position:
-    """Put a checkpoint back into parameters, optimiser and random state; raises `UserError` when it does not fit."""
+    """Put a checkpoint back into parameters, optimiser and random state.
+
+    Raises `UserError`, with nothing changed, when it is damaged or does not fit; `NewerFormat` when it is too new.
+    """
     check_complete(folder)
     position = Position(**json.loads((folder / "position.json").read_text()))
     if position.run_id != run_id:
         raise UserError(f"{folder} belongs to run {position.run_id}, not to this one ({run_id})")
+    if folder.name != checkpoint_name(position):
+        raise UserError(f"{folder} holds step {position.step} of stage '{position.stage}': it was renamed")
     weights, moments = load_file(folder / "weights.safetensors"), load_file(folder / "optimizer.safetensors")
-    if wrong := sorted(set(weights) ^ set(trained)):
-        raise UserError(f"{folder} trains other parameters than this recipe: first difference {wrong[0]}")
+    check_fits(weights, {name: parameter.shape for name, parameter in trained.items()}, folder)
     with torch.no_grad():
         for name, parameter in trained.items():
             parameter.copy_(weights[name])
@@ -125,6 +142,23 @@ def load_state(
     for name, state in by_name.items():
         optimizer.state[trained[name]] = state
     return position
+
+
+def check_fits(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Size], folder: Path) -> None:
+    """Raise `UserError` with the first difference unless `found` has exactly the names and shapes `expected`."""
+    if wrong := sorted(set(found) ^ set(expected)):
+        where = "only there" if wrong[0] in found else "missing there"
+        raise UserError(
+            f"{folder} holds other parameters than this recipe trains: first difference {wrong[0]}, {where}"
+        )
+    for name, shape in sorted(expected.items()):
+        if found[name].shape != shape:
+            raise UserError(f"{folder}: {name} is {tuple(found[name].shape)}, this recipe's is {tuple(shape)}")
+
+
+def checkpoint_name(position: Position) -> str:
+    """The name of a checkpoint's folder."""
+    return f"{position.stage}-{position.step:07d}"
 
 
 def newest_first(folder: Path, stage: str) -> list[Path]:

@@ -39,6 +39,10 @@ class Objective(Protocol):
         """All samples once."""
         ...
 
+    def notes(self) -> list[str]:
+        """What a person should know of the data before it is used."""
+        ...
+
     def digest(self) -> str:
         """Changes when the data does."""
         ...

@@ -36,6 +36,10 @@ class Answers:
             return order.grouped(self._lengths, self._stage.batch_size, seed, epoch)
         return order.shuffled(len(self), seed, epoch)
 
+    def notes(self) -> list[str]:
+        """That the file's last line is torn, if it is."""
+        return [self._data.records.torn] if self._data.records.torn else []
+
     def digest(self) -> str:
         """Of the record file."""
         return self._data.records.digest()

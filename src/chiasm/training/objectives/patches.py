@@ -69,6 +69,10 @@ class Patches:
         """Shuffled."""
         return order.shuffled(len(self), seed, epoch)
 
+    def notes(self) -> list[str]:
+        """None."""
+        return []
+
     def digest(self) -> str:
         """Of the instances file."""
         return self._raw
