@@ -167,3 +167,12 @@ def test_seed_repeats_an_answer() -> None:
     texts = {collect(model.stream(asked("Hi"), drawn)).text for _ in range(3)}
     (batched,) = model.answer_all([asked("Hi")], drawn)
     assert texts == {batched.text}
+
+
+def test_half_a_character_at_the_end_is_shown_and_not_lost() -> None:
+    model = assistant()
+    script(model, "abc视")
+    limit = Sampling(max_tokens=len("abc视".encode()) - 1)
+    answer = collect(model.stream(asked("?"), limit))
+    assert answer.text == "abc\N{REPLACEMENT CHARACTER}"
+    assert next(iter(model.answer_all([asked("?")], limit))).text == answer.text

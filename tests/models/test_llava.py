@@ -372,3 +372,13 @@ def test_code_named_by_a_configuration_is_not_run() -> None:
 def test_a_configuration_without_a_width() -> None:
     with pytest.raises(UserError, match="hidden_size"):
         ours(text={"model_type": "llama", "vocab_size": 120})
+
+
+def test_quick_gelu_without_gradients_is_bit_for_bit_the_one_with() -> None:
+    tower = vision.build_tower({**CLIP, "hidden_act": "quick_gelu"})
+    pixels = torch.randn(2, 3, 28, 28)
+    with_graph = vision.features(tower, pixels, -2, class_token=False)
+    with torch.inference_mode():
+        without = vision.features(tower, pixels, -2, class_token=False)
+    assert with_graph.requires_grad
+    assert torch.equal(with_graph, without)

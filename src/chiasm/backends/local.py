@@ -88,7 +88,7 @@ class LocalChatModel:
                 if shown:
                     yield Delta(shown)
             usage = Usage(len(prompt.ids), answering.num_cached, answering.num_answer)
-            yield Delta(stop.finish(), answering.finish or "stop", usage)
+            yield Delta(stop.feed(text.finish()) + stop.finish(), answering.finish or "stop", usage)
         finally:
             self._put_back(session)
 
@@ -116,7 +116,7 @@ class LocalChatModel:
             if generated is None:
                 return
             index = generated.index
-            shown[index].append(stops[index].finish())
+            shown[index] += stops[index].feed(texts[index].finish()), stops[index].finish()
             usage = Usage(num_prompt[index], 0, len(generated.ids))
             yield Answer("".join(shown[index]), generated.finish, usage, index)
 
