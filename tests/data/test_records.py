@@ -21,7 +21,7 @@ from chiasm.errors import UserError
 
 _RECORDS: list[dict[str, Any]] = [
     {"id": "a", "text": "äöü 图里 🙂 \u202eRTL"},
-    {"id": 2, "conversations": [{"from": "human", "value": "[]{},\" \\ \n \x00"}], "none": None},
+    {"id": 2, "conversations": [{"from": "human", "value": '[]{}," \\ \n \x00'}], "none": None},
     {},
     {"float": -1.5e-7, "nested": {"a": [1, [2, [3]]]}, "yes": True},
 ]
@@ -148,7 +148,7 @@ def test_other_encodings_are_refused(tmp_path: Path, content: bytes) -> None:
     assert "byte" in _refusal(tmp_path, content)
 
 
-@pytest.mark.parametrize("shape", ["[{deep}]", "[{{\"a\": {deep}}}]", "{{\"a\": {deep}}}\n", "{{\"a\": {deep}}}"])
+@pytest.mark.parametrize("shape", ["[{deep}]", '[{{"a": {deep}}}]', '{{"a": {deep}}}\n', '{{"a": {deep}}}'])
 def test_huge_nesting_is_refused(tmp_path: Path, shape: str) -> None:
     deep = "[" * 100_000 + "]" * 100_000
     started = time.perf_counter()
@@ -241,4 +241,3 @@ def test_reading_is_safe_from_threads(tmp_path: Path) -> None:
     file = RecordFile(_file(tmp_path, json.dumps([{"n": n} for n in range(500)])))
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda n: file[n]["n"], range(500))) == list(range(500))
-

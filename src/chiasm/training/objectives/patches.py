@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,16 @@ class _Sample:
     classes: torch.Tensor
 
 
+@dataclass(frozen=True, slots=True)
+class _Box:
+    x: float
+    y: float
+    width: float
+    height: float
+    said: dict[str, str]
+    """The category and every attribute."""
+
+
 class Patches:
     """Pictures with boxes; the loss is cross-entropy over all patches, background among the classes."""
 
@@ -50,10 +62,12 @@ class Patches:
         self._raw, coco = _read(path)
         self._folder = Path(stage.data.images or path.parent)
         self._images, self._pictures = images, coco["images"]
-        self._boxes: dict[int, list[dict[str, Any]]] = {picture["id"]: [] for picture in self._pictures}
-        for box in coco["annotations"]:
-            self._boxes[box["image_id"]].append(box)
-        self._names = _aspects(coco["annotations"])
+        self._boxes: dict[int, list[_Box | None]] = {picture["id"]: [] for picture in self._pictures}
+        for annotation in coco["annotations"]:
+            if annotation["image_id"] not in self._boxes:
+                raise UserError(f"{path} has a box on image {annotation['image_id']}, which is not among its images")
+            self._boxes[annotation["image_id"]].append(_box(annotation))
+        self._names = _aspects(box for boxes in self._boxes.values() for box in boxes if box is not None)
         self._head = nn.ModuleList(
             nn.Linear(model.config.vision_width, len(names) + 1) for names in self._names.values()
         ).to(model.device)
@@ -80,21 +94,23 @@ class Patches:
     def sample(self, index: int) -> _Sample:
         """Pixels and the class of each patch."""
         picture = self._pictures[index]
+        boxes = [box for box in self._boxes[picture["id"]] if box is not None]
+        if len(boxes) < len(self._boxes[picture["id"]]):
+            raise RecordError("bad box", f"a box of {self.name(index)} is no [x, y, width, height] with a category")
+        width, height = picture.get("width"), picture.get("height")
+        if not isinstance(width, int) or not isinstance(height, int) or min(width, height) < 1:
+            raise RecordError("bad size", f"{self.name(index)} is said to be {width!r} x {height!r} pixels")
         pixels = self._images.pixels(open_picture(self._folder / self.name(index)))
         rows = self._images.one_tile().rows
         classes = torch.full((rows, rows, len(self._names)), BACKGROUND)
-        side = max(picture["width"], picture["height"])
-        left, top = (side - picture["width"]) // 2, (side - picture["height"]) // 2
+        side = max(width, height)
+        left, top = (side - width) // 2, (side - height) // 2
         scale = rows / side  # pixels of the padded square to patches
         # Large boxes first, so that what stands before them is not painted over.
-        for box in sorted(self._boxes[picture["id"]], key=lambda b: -b["bbox"][2] * b["bbox"][3]):
-            x, y, width, height = box["bbox"]
-            if min(width, height) < 0:
-                raise RecordError("bad box", f"the box {box['bbox']} of {self.name(index)} has a negative side")
-            columns = _covered((x + left) * scale, width * scale)
-            lines = _covered((y + top) * scale, height * scale)
-            said = _said(box)
-            numbers = [names[said[aspect]] if aspect in said else BACKGROUND for aspect, names in self._names.items()]
+        for box in sorted(boxes, key=lambda b: -b.width * b.height):
+            columns = _covered((box.x + left) * scale, box.width * scale, rows)
+            lines = _covered((box.y + top) * scale, box.height * scale, rows)
+            numbers = [n[box.said[aspect]] if aspect in box.said else BACKGROUND for aspect, n in self._names.items()]
             classes[lines, columns] = torch.tensor(numbers)
         return _Sample(pixels, classes.flatten(0, 1)[None])
 
@@ -129,25 +145,32 @@ def build(stage: Stage, model: Llava, processor: Processor) -> Patches:
     return Patches(stage, model, processor.images)
 
 
-def _covered(start: float, length: float) -> slice:
-    """The patches whose centres lie in [start, start + length), and never none."""
-    first = round(start)
-    return slice(first, max(round(start + length), first + 1))
+def _covered(start: float, length: float, num: int) -> slice:
+    """Those of `num` patches whose centres lie in [start, start + length); the one its middle lies in if none does."""
+    first, end = math.ceil(start - 0.5), math.ceil(start + length - 0.5)
+    if first >= end:
+        first = math.floor(start + length / 2)
+        end = first + 1
+    return slice(min(max(first, 0), num), min(max(end, 0), num))
 
 
-def _said(box: dict[str, Any]) -> dict[str, str]:
-    """What an annotation says of its box: the category and every attribute."""
-    return {
-        "category": str(box["category_id"]),
-        **{key: str(value) for key, value in box.get("attributes", {}).items()},
-    }
+def _box(annotation: dict[str, Any]) -> _Box | None:
+    """An annotation's box, None when it is none."""
+    match annotation:
+        case {"bbox": [float() | int() as x, float() | int() as y, float() | int() as w, float() | int() as h]}:
+            attributes = annotation.get("attributes", {})
+            sound = all(map(math.isfinite, (x, y, w, h))) and min(w, h) >= 0 and isinstance(attributes, dict)
+            if sound and "category_id" in annotation:
+                said = {"category": str(annotation["category_id"]), **{key: str(v) for key, v in attributes.items()}}
+                return _Box(x, y, w, h, said)
+    return None
 
 
-def _aspects(boxes: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+def _aspects(boxes: Iterable[_Box]) -> dict[str, dict[str, int]]:
     """For each aspect said of any box, the number of each of its values; 0 stays background."""
     found: dict[str, set[str]] = {}
     for box in boxes:
-        for aspect, value in _said(box).items():
+        for aspect, value in box.said.items():
             found.setdefault(aspect, set()).add(value)
     return {aspect: {v: n for n, v in enumerate(sorted(values), start=1)} for aspect, values in sorted(found.items())}
 
@@ -157,8 +180,12 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         raw = path.read_bytes()
         coco = json.loads(raw)
-        coco["images"][0]["file_name"], coco["annotations"][0]["bbox"]
-    except (OSError, ValueError) as error:
+        coco["images"][0], coco["annotations"][0]
+        for kind, needed in (("images", ("id", "file_name")), ("annotations", ("image_id", "bbox"))):
+            for number, entry in enumerate(coco[kind]):
+                if lacking := [key for key in needed if key not in entry]:
+                    raise UserError(f"{path}: number {number} of '{kind}' lacks {', '.join(lacking)}")
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read the COCO instances {path}: {error}") from None
     except (KeyError, IndexError, TypeError):
         raise UserError(
