@@ -49,6 +49,8 @@ def check(
     from chiasm.data.check import check as check_all
     from chiasm.data.conversations import ConversationFile
 
+    if model is None and template is not None:
+        raise typer.BadParameter("say with -m whose tokenizer and image policy to use with it", param_hint="--template")
     file = ConversationFile(records, images)
     processor = None if model is None else _processor(model, template)
     with bar("checking", len(file)) as advance:
@@ -91,7 +93,7 @@ def show(
     processor = _processor(model, template)
     conversation = file[index]
     example = processor.encode(conversation, train=True)
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, markup=False)  # records may hold anything
     console.print(
         f"record {conversation.id}: {len(example.input_ids)} tokens, {example.num_trained} trained, "
         f"{example.num_cut} cut"
@@ -115,7 +117,7 @@ def show(
             for part, tile in enumerate(picture):
                 path = tiles / f"picture{number}_tile{part}.png"
                 tile.save(path)
-                console.print(f"saved {path}", markup=False)
+                console.print(f"saved {path}")
 
 
 @app.command()
@@ -155,7 +157,7 @@ def _print_report(report: CheckReport) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # names and messages come from data
     console.print(f"{report.num_samples} samples, {report.num_usable} usable, {report.num_pictures} pictures in them")
     found = report.as_dict()
     if "tokens" in found:

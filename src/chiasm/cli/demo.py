@@ -31,6 +31,7 @@ def demo(
     Example:
       chiasm demo && chiasm chat -a runs/demo/world/images/val/000000.png "What do you see?"
     """
+    from chiasm.backends import DEMO_MODEL
     from chiasm.cli.progress import RunReporter
     from chiasm.demo.report import write_report
     from chiasm.demo.story import tell
@@ -52,7 +53,10 @@ def demo(
         reporter.close()
     _print_table(story)
     report = write_report(story)
-    print(f"\n{time.monotonic() - begun:.0f} s. Report: {report}\nTalk to it: chiasm chat -a {_a_picture(story)}")
+    model = "" if out / "final" == DEMO_MODEL else f"-m {out / 'final'} "
+    print(
+        f"\n{time.monotonic() - begun:.0f} s. Report: {report}\nTalk to it: chiasm chat {model}-a {_a_picture(story)}"
+    )
 
 
 def _print_table(story: Story) -> None:
@@ -61,7 +65,7 @@ def _print_table(story: Story) -> None:
 
     from chiasm.demo.story import MOMENTS
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)  # a model may say anything
     table = Table("questions about unseen pictures", "guessing", *MOMENTS.values(), title="right answers, percent")
     for kind in [*story.kinds, None]:
         row = [story.guessing(kind), *(story.accuracy(moment, kind) for moment in MOMENTS)]

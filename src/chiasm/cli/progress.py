@@ -17,7 +17,8 @@ class RunReporter:
     def __init__(self) -> None:
         from rich.console import Console
 
-        self._console = Console(stderr=True, highlight=False)
+        # No markup: names and reasons come from data.
+        self._console = Console(stderr=True, highlight=False, markup=False)
         self._bar: Any = None
         self._task: Any = None
         self._last_line = 0.0
@@ -27,8 +28,8 @@ class RunReporter:
         """The table of what trains, then a bar."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self._console.print(f"[bold]stage {name}[/bold]" + (f" (from step {first_step})" if first_step else ""))
-        self._console.print("  " + summary.replace("\n", "\n  "), style="dim")
+        self._console.print(f"stage {name}" + (f" (from step {first_step})" if first_step else ""), style="bold")
+        self._console.print("  " + summary.replace("\n", "\n  "), style="dim", soft_wrap=True)
         self._smooth, self._last_line = None, time.monotonic()
         if self._console.is_terminal:
             columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -38,13 +39,15 @@ class RunReporter:
 
     def step(self, metrics: dict[str, float | int | str]) -> None:
         """Advance the bar with a smoothed loss; in a pipe a line every few seconds."""
-        loss = float(metrics["loss"])
-        self._smooth = loss if self._smooth is None else 0.9 * self._smooth + 0.1 * loss
+        if "loss" in metrics:
+            loss = float(metrics["loss"])
+            self._smooth = loss if self._smooth is None else 0.9 * self._smooth + 0.1 * loss
+        shown = "loss -" if self._smooth is None else f"loss {self._smooth:.3f}"
         if self._bar is not None:
-            self._bar.update(self._task, completed=metrics["step"], description=f"loss {self._smooth:.3f}")
+            self._bar.update(self._task, completed=metrics["step"], description=shown)
         elif time.monotonic() - self._last_line > _QUIET_SECONDS:
             self._last_line = time.monotonic()
-            self._console.print(f"  step {metrics['step']}/{metrics['num_steps']} loss {self._smooth:.3f}")
+            self._console.print(f"  step {metrics['step']}/{metrics['num_steps']} {shown}")
 
     def stage_ends(self, name: str, dropped: str) -> None:
         """The last loss, and what was left out."""
@@ -54,7 +57,7 @@ class RunReporter:
 
     def note(self, message: str) -> None:
         """A line."""
-        self._console.print(f"note: {message}", markup=False)
+        self._console.print(f"note: {message}", soft_wrap=True)
 
     def close(self) -> None:
         """Take the bar away."""

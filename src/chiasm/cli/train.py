@@ -29,7 +29,6 @@ def train(
     """
     from chiasm import recipes
     from chiasm.cli.progress import RunReporter
-    from chiasm.errors import UserError
     from chiasm.training.loop import Interrupted
 
     if recipe is None:
@@ -54,7 +53,6 @@ def train(
         reporter.close()
         print(f"{stop}; saved. Go on with: chiasm train --resume --out {folder}", file=sys.stderr)
         raise SystemExit(128 + stop.signal_number) from None
-    except UserError:
+    finally:
         reporter.close()
-        raise
     print(final)

@@ -55,11 +55,15 @@ def _table(story: Story) -> str:
 
 
 def _losses(metrics: Path) -> dict[str, list[float]]:
-    """The loss of every step, by stage."""
+    """The loss of every step, by stage; of a log that was lost or torn, what is left of it."""
     losses: dict[str, list[float]] = {}
-    for line in metrics.read_text(encoding="utf-8").splitlines():
-        step = json.loads(line)
-        losses.setdefault(step["stage"], []).append(step["loss"])
+    for line in metrics.read_text(encoding="utf-8").splitlines() if metrics.is_file() else ():
+        try:
+            step = json.loads(line)
+        except ValueError:
+            continue
+        if "loss" in step:
+            losses.setdefault(step["stage"], []).append(step["loss"])
     return losses
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from chiasm.backends.local import LocalChatModel
 from chiasm.chat import Sampling
 from chiasm.conversation import Conversation, user
+from chiasm.errors import UserError
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
 from chiasm.recipes import tiny
@@ -76,7 +77,8 @@ class Story:
         """Write `demo.json`."""
         path = self.folder / "demo.json"
         temporary = path.with_name(".demo.json.writing")
-        temporary.write_text(json.dumps([asdict(asked) for asked in self.asked], ensure_ascii=False, indent=0))
+        written = json.dumps([asdict(asked) for asked in self.asked], ensure_ascii=False, indent=0)
+        temporary.write_text(written, encoding="utf-8")
         temporary.replace(path)
 
 
@@ -86,12 +88,12 @@ def tell(folder: Path, reporter: Reporter, *, changes: list[str], num_train: int
     `changes` are assignments to the recipe `tiny` as `--set` takes them. Raises `UserError`, or `Interrupted` when it
     was stopped by a signal.
     """
+    recipe = tiny.recipe(str(folder / "world")).with_changes(changes)  # first: a typing error costs no time
     world = dataset.write(folder / "world", num_train=num_train, num_val=NUM_PICTURES, seed=seed)
     story = _begin(folder, world)
-    recipe = tiny.recipe(str(folder / "world")).with_changes(changes)
     measure = _measuring(story, recipe, world, reporter)
     resume = (folder / "run" / "run.json").is_file()
-    run(recipe, folder / "run", resume=resume, reporter=reporter, after_stage=measure)
+    run(recipe, folder / "run", resume=resume, reporter=reporter, after_stage=measure, final=folder / "final")
     return story
 
 
@@ -99,8 +101,15 @@ def _begin(folder: Path, world: dataset.WrittenWorld) -> Story:
     """The story so far, or all questions with no answer yet."""
     path = folder / "demo.json"
     if path.is_file():
-        return Story(folder, [Asked(**asked) for asked in json.loads(path.read_text())])
-    questions = json.loads(world.questions_val.read_text())
+        try:
+            read = json.loads(path.read_text(encoding="utf-8"))
+            asked = [Asked(**entry) for entry in read]
+            if not asked:
+                raise ValueError("no questions in it")
+            return Story(folder, asked)
+        except (OSError, ValueError, TypeError) as error:
+            raise UserError(f"{path} cannot be read ({error}): delete it, or begin anew with --fresh") from None
+    questions = json.loads(world.questions_val.read_text(encoding="utf-8"))
     return Story(folder, [Asked(q["image"], q["kind"], q["question"], q["answer"]) for q in questions])
 
 

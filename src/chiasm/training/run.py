@@ -138,8 +138,9 @@ def run(
     reporter: Reporter | None = None,
     after_stage: AfterStage | None = None,
     device: str = "cpu",
+    final: Path | None = None,
 ) -> Path:
-    """Train a recipe in the folder `out` and return the folder of the finished model.
+    """Train a recipe in the folder `out` and return the folder of the finished model: `final`, by default in `out`.
 
     `after_stage` is called with "start" before the first stage and with each stage's name after it, with the model in
     eval mode; a resumed run begins with calling it for the stage that was finished last, in case that was cut short.
@@ -148,7 +149,9 @@ def run(
     reporter = reporter or Silent()
     _check_device(device)
     folder = _Folder.stopped(out, recipe) if resume else _Folder.fresh(out, recipe)
-    final = out / "final"
+    final = out / "final" if final is None else final
+    if final.exists() and not resume:
+        raise UserError(f"{final} already holds something: the finished model would go there. Name another --out")
     if final.is_dir():
         reporter.note(f"{out} is finished; the model is in {final}")
         return final
