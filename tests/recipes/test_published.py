@@ -138,5 +138,5 @@ def test_a_module_from_outside_must_return_a_recipe(monkeypatch: pytest.MonkeyPa
     module.recipe = lambda: {"name": "no recipe"}  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "somebody", parent)
     monkeypatch.setitem(sys.modules, "somebody.else_", module)
-    with pytest.raises(TypeError, match="somebody.else_"):
+    with pytest.raises(TypeError, match=r"somebody\.else_"):
         recipes.find("somebody.else_")

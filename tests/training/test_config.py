@@ -150,7 +150,7 @@ def test_all_wrong_fields_are_named_at_once() -> None:
 def test_values_out_of_bounds_are_refused_with_the_rule(path: str, value: Any, says: str) -> None:
     message = _refusal(_with(path, value))
     assert says in message
-    assert path.split(".")[-1].partition("_by")[0] in message
+    assert path.rpartition(".")[2].partition("_by")[0] in message
 
 
 def test_a_connector_can_only_be_reset_where_it_trains() -> None:
