@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -104,3 +105,29 @@ def test_a_tower_that_is_nowhere(original_without_tower: Path, monkeypatch: pyte
     tiny.edit(original_without_tower / "config.json", mm_vision_tower="openai/clip-vit-large-patch14-336")
     with pytest.raises(UserError, match=r"openai/clip-vit-large-patch14-336.*no route to host.*put its files into"):
         checkpoints.load(original_without_tower)
+
+
+@pytest.mark.parametrize("layout", ["hf", "original"])
+def test_a_connector_of_another_build_is_saved_under_its_own_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: Literal["hf", "original"]
+) -> None:
+    (tmp_path / "gated_connector.py").write_text(
+        "import torch\n"
+        "class Gated(torch.nn.Linear):\n"
+        "    def __init__(self, a, b):\n"
+        "        super().__init__(a, b)\n"
+        "        self.gate = torch.nn.Parameter(torch.rand(1))\n"
+        "    def forward(self, x):\n"
+        "        return self.gate * super().forward(x)\n"
+        "build = Gated\n"
+    )
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "__init__.py").touch()
+    (tmp_path / "gated_connector.py").rename(tmp_path / "mine" / "gated.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    model = tiny.model(connector="mine.gated")
+    checkpoints.save(tmp_path / "saved", model, tiny.processor("pad"), layout=layout)
+    back = checkpoints.load(tmp_path / "saved", template="vicuna_v1").model
+    assert {name for name, _ in back.connector.named_parameters()} == {"weight", "bias", "gate"}
+    for name, parameter in model.connector.named_parameters():
+        assert torch.equal(parameter, back.connector.get_parameter(name))

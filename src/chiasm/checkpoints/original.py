@@ -95,7 +95,7 @@ def describe(folder: Path, manifest: dict[str, Any] | None, template: str | None
     base = base_of(config)
     tensors, strangers = weights.renamed(
         {name: tensor for name, tensor in read_folder(folder).items() if not weights.is_derived(name)},
-        lambda name: weights.from_original(name, base),
+        lambda name: weights.from_original(name, config.connector, base),
     )
     has_tower = any(name.startswith("vision_tower.") for name in tensors)
     if not has_tower:

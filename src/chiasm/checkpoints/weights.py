@@ -8,6 +8,7 @@ In memory a `Llava` has transformers' own module names below `vision_tower`, `co
 | connector.{0,2,..}.Y | multi_modal_projector.linear_{1,2,..}.Y | model.mm_projector.{0,2,..}.Y (`linear`: no number) |
 | language_model.X | language_model.X | X |
 
+What a connector of another build calls its tensors goes through as it is, below the layout's word for the connector.
 Every rule is anchored at both ends: a name that fits none is nobody's and is reported, never bent.
 """
 
@@ -36,6 +37,7 @@ def _linear_of(index: re.Match[str]) -> str:
 _FROM_HF: tuple[Rule, ...] = (
     (r"(?:model\.)?vision_tower\.(?:vision_model\.)?(.+)", r"vision_tower.\1"),
     (r"(?:model\.)?multi_modal_projector\.linear_([1-9]\d?)\.(weight|bias)", _index_of),
+    (r"(?:model\.)?multi_modal_projector\.(?!linear_)(.+)", r"connector.\1"),
     (r"(?:language_model\.)?(lm_head\..+)", r"language_model.\1"),
     (r"language_model\.({base}\..+)", r"language_model.\1"),
     (r"model\.language_model\.(.+)", r"language_model.{base}.\1"),
@@ -44,25 +46,26 @@ _FROM_HF: tuple[Rule, ...] = (
 _TO_HF: tuple[Rule, ...] = (
     (r"vision_tower\.(.+)", r"vision_tower.vision_model.\1"),
     (r"connector\.(\d*[02468])\.(weight|bias)", _linear_of),
+    (r"connector\.(.+)", r"multi_modal_projector.\1"),
     (r"(language_model\..+)", r"\1"),
 )
 _FROM_ORIGINAL: tuple[Rule, ...] = (
     (r"{base}\.vision_tower\.vision_tower\.(?:vision_model\.)?(.+)", r"vision_tower.\1"),
-    (r"{base}\.mm_projector\.(weight|bias)", r"connector.0.\1"),
-    (r"{base}\.mm_projector\.(\d*[02468]\.(?:weight|bias))", r"connector.\1"),
+    (r"{base}\.mm_projector\.(.+)", r"connector.\1"),
     (r"((?:{base}|lm_head)\.(?!vision_tower\.|mm_projector|image_newline).+)", r"language_model.\1"),
 )
 _TO_ORIGINAL: tuple[Rule, ...] = (
     (r"vision_tower\.(.+)", r"{base}.vision_tower.vision_tower.vision_model.\1"),
-    (r"connector\.(\d+\.(?:weight|bias))", r"{base}.mm_projector.\1"),
+    (r"connector\.(.+)", r"{base}.mm_projector.\1"),
     (r"language_model\.(.+)", r"\1"),
 )
 # Stage-1 files; DeepSpeed and LoRA runs put prefixes of their wrappers before the name.
 _CONNECTOR: tuple[Rule, ...] = (
     (r"(?:base_model\.)?(?:module\.)?(?:model\.)*mm_projector\.(weight|bias)", r"connector.0.\1"),
-    (r"(?:base_model\.)?(?:module\.)?(?:model\.)*mm_projector\.(\d*[02468]\.(?:weight|bias))", r"connector.\1"),
+    (r"(?:base_model\.)?(?:module\.)?(?:model\.)*mm_projector\.(.+)", r"connector.\1"),
     (r"(?:model\.)?multi_modal_projector\.linear_([1-9]\d?)\.(weight|bias)", _index_of),
-    (r"(connector\.\d*[02468]\.(?:weight|bias))", r"\1"),
+    (r"(?:model\.)?multi_modal_projector\.(?!linear_)(.+)", r"connector.\1"),
+    (r"(connector\..+)", r"\1"),
 )
 # A whole CLIP or SigLIP carries its text side as well.
 _TOWER: tuple[Rule, ...] = (
@@ -89,13 +92,18 @@ def to_hf(name: str) -> str:
     return _must(_apply(_TO_HF, name, "model"), name)
 
 
-def from_original(name: str, base: str = "model") -> str | None:
-    """Original name -> name in memory, None for a stranger. MPT's `base` is `transformer`."""
+def from_original(name: str, connector: str, base: str = "model") -> str | None:
+    """Original name -> name in memory, None for a stranger. MPT's `base` is `transformer`.
+
+    The published connector `linear` is a bare layer without a number.
+    """
+    if connector == "linear":
+        name = re.sub(rf"^({re.escape(base)}\.mm_projector)\.(weight|bias)$", r"\1.0.\2", name)
     return _apply(_FROM_ORIGINAL, name, base)
 
 
 def to_original(name: str, connector: str, base: str = "model") -> str:
-    """Name in memory -> original name. The published connector `linear` is a bare layer without a number."""
+    """Name in memory -> original name, the inverse of `from_original`."""
     if connector == "linear":
         name = re.sub(r"^connector\.0\.(weight|bias)$", rf"{base}.mm_projector.\1", name)
         if name.startswith(f"{base}.mm_projector."):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from chiasm.chat import ChatModel, Sampling
-from chiasm.cli.chat import speak
+from chiasm.cli.speaking import speak
 from chiasm.cli.typed_line import path_of, read_line
 from chiasm.conversation import Conversation, Image, user
 from chiasm.errors import UserError, suggest

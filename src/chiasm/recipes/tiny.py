@@ -54,7 +54,7 @@ def recipe(world: str = _WORLD) -> Recipe:
                 objective="patches",
                 data=Data(records=f"{world}/annotations/instances_train.json", images=images),
                 batch_size=32,
-                epochs=2.5,
+                epochs=3.5,
                 optim=Optim(lr=2e-3, weight_decay=0.05),
             ),
             "talk": Stage(
@@ -80,7 +80,7 @@ def recipe(world: str = _WORLD) -> Recipe:
                 data=Data(records=f"{world}/instruct_train.json", images=images),
                 template="chatml",
                 batch_size=16,
-                epochs=2,
+                epochs=2.5,
                 max_length=512,
                 optim=Optim(lr=1e-3),
             ),

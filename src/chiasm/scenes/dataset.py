@@ -252,8 +252,12 @@ def _gpt(value: str) -> dict[str, str]:
 
 
 def _turns(questions: Sequence[Question], before: str) -> list[dict[str, str]]:
-    """The conversation as LLaVA writes it, with a line `before` the first question."""
-    prompts = [question.prompt for question in questions]
+    """The conversation as LLaVA writes it, with a line `before` the first question.
+
+    Like the 665K mixture, it says only once that answers should be short.
+    """
+    first = next((i for i, question in enumerate(questions) if question.prompt != question.question), None)
+    prompts = [question.prompt if i == first else question.question for i, question in enumerate(questions)]
     prompts[0] = f"{before}\n{prompts[0]}"
     answers = [question.answer for question in questions]
     return [turn for pair in zip(map(_human, prompts), map(_gpt, answers), strict=True) for turn in pair]
