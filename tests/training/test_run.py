@@ -29,10 +29,12 @@ class Watcher:
     def __init__(self) -> None:
         self.moments: dict[str, dict[str, torch.Tensor]] = {}
         self.training: list[bool] = []
+        self.learning: dict[str, set[str]] = {}
 
     def __call__(self, name: str, model: Llava, processor: Processor) -> None:
         assert isinstance(processor, Processor)
         self.training.append(model.training)
+        self.learning[name] = {n.partition(".")[0] for n, p in model.named_parameters() if p.requires_grad}
         self.moments[name] = {n: p.detach().clone() for n, p in model.named_parameters()}
 
     def changed(self, before: str, after: str) -> set[str]:
@@ -51,6 +53,7 @@ def test_four_stages_train_their_parts_and_nothing_else(micro_world: Path, tmp_p
     parts["instruct"] = {"connector", "language_model"}
     for before, after in zip(watcher.moments, list(watcher.moments)[1:], strict=False):
         assert {name.partition(".")[0] for name in watcher.changed(before, after)} == parts[after]
+        assert watcher.learning[after] == parts[after]  # no gradient is computed for what is frozen
         table = recorder.summaries[after].splitlines()
         prefixes = ("vision_tower", "connector", "language_model")
         assert ["frozen" not in line for line in table] == [prefix in parts[after] for prefix in prefixes]

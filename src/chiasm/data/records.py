@@ -197,10 +197,8 @@ class _Window:
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
-                # A number at the very end of the window might go on in the next chunk.
-                if end < len(self._text) or not self._extend():
-                    self._advance(end - self._at)
-                    return value
+                self._advance(end - self._at)  # a number at the window's end may go on, but is no record either way
+                return value
             except (ValueError, RecursionError) as error:
                 too_long = len(self._text) - self._at > MAX_RECORD
                 if too_long or isinstance(error, RecursionError | _Refused) or not self._extend():
