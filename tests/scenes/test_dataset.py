@@ -14,7 +14,6 @@ from chiasm.errors import UserError
 from chiasm.scenes import dataset
 from chiasm.scenes.dataset import WrittenWorld, write
 from chiasm.scenes.draw import draw_scene
-from chiasm.scenes.labels import patch_labels, read_instances
 from chiasm.scenes.questions import SHORT_ANSWER
 from chiasm.scenes.world import sample_scene
 
@@ -80,12 +79,16 @@ def test_coco_files_are_valid(world: WrittenWorld) -> None:
     assert not image_ids["train"] & image_ids["val"]
 
 
-def test_pictures_and_patch_labels_agree_with_the_scene_graph(world: WrittenWorld) -> None:
-    things = read_instances(world.instances_train)
+def test_pictures_and_boxes_agree_with_the_scene_graph(world: WrittenWorld) -> None:
+    instances = _json(world.instances_train)
+    kinds = {category["id"]: category["name"] for category in instances["categories"]}
+    files = {image["id"]: image["file_name"] for image in instances["images"]}
     for index in range(30):
         scene = sample_scene(3, index)
-        assert things[f"train/{index:06d}.png"] == scene.things
-        assert (patch_labels(things[f"train/{index:06d}.png"], 64, 8) == patch_labels(scene.things, 64, 8)).all()
+        said = [box for box in instances["annotations"] if files[box["image_id"]] == f"train/{index:06d}.png"]
+        things = [(kinds[box["category_id"]], *box["attributes"].values(), *box["bbox"]) for box in said]
+        boxes = [(thing.box.x, thing.box.y, thing.box.w, thing.box.h) for thing in scene.things]
+        assert things == [(t.kind, t.colour, t.size, *box) for t, box in zip(scene.things, boxes, strict=True)]
         with Image.open(world.images / f"train/{index:06d}.png") as picture:
             assert picture.tobytes() == draw_scene(scene).tobytes()
 
@@ -206,7 +209,7 @@ def test_nothing_is_shown_where_there_is_no_terminal(tmp_path: Path, capfd: pyte
 
 def test_the_drawn_world_needs_no_torch() -> None:
     code = (
-        "import sys, chiasm.scenes.dataset, chiasm.scenes.labels; print('torch' in sys.modules, 'rich' in sys.modules)"
+        "import sys, chiasm.scenes.dataset; print('torch' in sys.modules, 'rich' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

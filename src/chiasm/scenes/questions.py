@@ -79,16 +79,17 @@ def ask_to_describe(scene: Scene, rng: random.Random) -> Question:
 
 
 def conversation(scene: Scene, rng: random.Random) -> tuple[Question, ...]:
-    """Three or four different short questions, as far as the scene gives them, and one to describe it, in any order."""
+    """Three or four different short questions, as far as the scene gives them, and one to describe it.
+
+    The description comes last: before the questions it would answer them, and nobody would have to look.
+    """
     wanted = rng.choice((3, 4))
     asked: dict[str, Question] = {}
     for kind in rng.choices(list(_OFTEN), weights=list(_OFTEN.values()), k=6 * wanted):
         question = ask(scene, kind, rng)
         if question is not None and len(asked) < wanted:
             asked.setdefault(question.question, question)
-    turns = [*asked.values(), ask_to_describe(scene, rng)]
-    rng.shuffle(turns)
-    return tuple(turns)
+    return (*asked.values(), ask_to_describe(scene, rng))
 
 
 def _only(scene: Scene, thing: Thing, rng: random.Random, hidden: str) -> str | None:
@@ -141,7 +142,7 @@ def _ask_size(scene: Scene, rng: random.Random, _yes: bool) -> tuple[str, str] |
 
 
 def _ask_existence(scene: Scene, rng: random.Random, yes: bool) -> tuple[str, str]:
-    told = rng.choices(("both", "kind", "colour"), weights=(3, 1, 1))[0]
+    told = rng.choice(("both", "kind", "colour"))
     if told == "both":
         look = _present(scene, rng) if yes else _near_miss(scene, rng)
     elif told == "kind":

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# The order of kinds and colours fixes category ids and patch classes (`labels`): append, never insert.
+# The order of kinds and colours fixes category ids: append, never insert.
 KINDS = ("ball", "box", "star", "heart", "tree", "cup")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "black")
 SIZES = ("small", "large")
