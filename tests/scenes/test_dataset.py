@@ -208,8 +208,6 @@ def test_nothing_is_shown_where_there_is_no_terminal(tmp_path: Path, capfd: pyte
 
 
 def test_the_drawn_world_needs_no_torch() -> None:
-    code = (
-        "import sys, chiasm.scenes.dataset; print('torch' in sys.modules, 'rich' in sys.modules)"
-    )
+    code = "import sys, chiasm.scenes.dataset; print('torch' in sys.modules, 'rich' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

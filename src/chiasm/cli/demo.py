@@ -31,8 +31,10 @@ def demo(
     Example:
       chiasm demo && chiasm chat -a runs/demo/world/images/val/000000.png "What do you see?"
     """
+    from chiasm.cli.progress import RunReporter, let_other_programs_run
+
+    let_other_programs_run()
     from chiasm.backends import DEMO_MODEL
-    from chiasm.cli.progress import RunReporter
     from chiasm.demo.report import write_report
     from chiasm.demo.story import tell
     from chiasm.errors import UserError

@@ -27,8 +27,10 @@ def train(
       chiasm train my.yaml --out runs/mine --set stages.align.optim.lr=2e-3
       chiasm train --resume --out runs/mine
     """
+    from chiasm.cli.progress import RunReporter, let_other_programs_run
+
+    let_other_programs_run()
     from chiasm import recipes
-    from chiasm.cli.progress import RunReporter
     from chiasm.training.loop import Interrupted
 
     if recipe is None:
