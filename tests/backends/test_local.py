@@ -90,6 +90,25 @@ def test_the_next_turn_and_another_question_about_the_picture_reuse_the_cache() 
     assert other.text == collect(assistant().stream(asked("What colour?", picture(1)), SHORT)).text
 
 
+def test_an_answer_longer_than_its_prompt_does_not_cost_the_next_turn_its_cache() -> None:
+    model = assistant()
+    first = asked("What is this?", picture(1))
+    long = Sampling(max_tokens=400)
+    answer = collect(model.stream(first, long))
+    assert answer.usage.num_answer > answer.usage.num_prompt
+    again = collect(model.stream(first.said("assistant", answer.text).said("user", "Why?"), SHORT))
+    assert again.usage.num_cached >= answer.usage.num_prompt
+
+    model = assistant()
+    for question in (first, first, asked("Another question", picture(1))):  # asked anew, then about the same picture
+        answer = collect(model.stream(question, long))
+    assert answer.usage.num_cached >= len("A chat between") + 4
+    stranger = collect(model.stream(asked("Hello"), SHORT))  # only the system text is shared: a cache of its own
+    assert stranger.usage.num_cached == 0
+    kept = collect(model.stream(asked("Another question", picture(1)), SHORT))
+    assert kept.usage.num_cached == kept.usage.num_prompt - 1
+
+
 def test_chats_side_by_side_keep_their_caches_and_the_oldest_leaves() -> None:
     model = assistant(num_sessions=2)
     chats = [asked("one " * 100), asked("two " * 100), asked("three " * 100)]
@@ -150,6 +169,17 @@ def test_streams_may_be_open_side_by_side_in_one_thread_and_in_many() -> None:
     for thread in threads:
         thread.join()
     assert found == dict(enumerate(expected))
+
+
+@pytest.mark.parametrize("lone", ["photo.jpg", b"bytes", Path("photo.jpg"), picture(1), np.asarray(picture(1)), 3])
+def test_one_picture_that_is_not_in_a_list_is_refused(lone: object) -> None:
+    with pytest.raises(ValueError, match=r"images=\[picture\]"):
+        assistant().answer("What?", images=lone)  # type: ignore[arg-type]
+
+
+def test_a_question_that_is_no_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="question must be a string, not int"):
+        assistant().answer(3)  # type: ignore[arg-type]
 
 
 def test_what_cannot_be_answered_is_said() -> None:

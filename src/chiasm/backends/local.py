@@ -65,8 +65,13 @@ class LocalChatModel:
         top_p: float = 1.0,
         seed: int | None = None,
     ) -> str:
-        """The answer to one question about pictures: paths, bytes, PIL images or arrays."""
-        conversation = Conversation((user(question, images),))
+        """The answer to one question about pictures: a list of paths, bytes, PIL images or arrays.
+
+        Raises `ValueError` for a picture that is not in a list, `UserError` for one that cannot be opened.
+        """
+        if not isinstance(question, str):
+            raise ValueError(f"question must be a string, not {type(question).__name__}")
+        conversation = Conversation((user(question, _several(images)),))
         sampling = Sampling(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed)
         return collect(self.stream(conversation, sampling)).text
 
@@ -139,14 +144,11 @@ class LocalChatModel:
             return next(answering, None)
 
     def _take(self, prompt: Prompt) -> Session:
-        """The kept session that shares most with `prompt`, out of the pool; a new one rather than spoil another chat's.
-
-        A session is another chat's when less than half of it would be used: every prompt shares the system text.
-        """
+        """The kept session that shares most with `prompt`, out of the pool, or a new one rather than spoil it."""
         with self._pool:
             shared = [prompt.num_shared(session.contents) for session in self._sessions]
             best = max(range(len(shared)), key=shared.__getitem__, default=None)
-            if best is not None and 2 * shared[best] >= len(self._sessions[best].contents):
+            if best is not None and self._sessions[best].is_worth(prompt):
                 return self._sessions.pop(best)
             if self._sessions and len(self._sessions) >= self._num_sessions:
                 self._sessions.pop(0)
@@ -157,6 +159,14 @@ class LocalChatModel:
             if session.contents:
                 self._sessions.append(session)
             del self._sessions[: max(0, len(self._sessions) - self._num_sessions)]
+
+
+def _several(images: Iterable[object]) -> Iterable[object]:
+    """`images`, unless it is one picture: its letters, bytes or rows would be taken for many."""
+    single = isinstance(images, str | bytes | bytearray | Path) or hasattr(images, "__array_interface__")
+    if single or not isinstance(images, Iterable):
+        raise ValueError(f"images must be a list of pictures, not one {type(images).__name__}: write images=[picture]")
+    return images
 
 
 def _device(name: str | None) -> str:

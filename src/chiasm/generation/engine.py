@@ -35,6 +35,18 @@ class Session:
     def __init__(self, cache: GrowingCache) -> None:
         self.cache = cache
         self.contents: list[int | str] = []
+        self.num_prompt = 0  # tokens of the last prompt; what follows it in `contents` is its answer
+
+    def is_worth(self, prompt: Prompt) -> bool:
+        """Whether `prompt` should go on from here, though what it does not share is lost to another conversation.
+
+        It should when it repeats or continues the last prompt, shares a whole picture with it, or shares half of all
+        that is held. The system text alone is shared by strangers.
+        """
+        shared = prompt.num_shared(self.contents)
+        if shared >= min(self.num_prompt or len(self.contents), len(prompt.ids) - 1):
+            return True
+        return 2 * shared >= len(self.contents) or any(picture.end <= shared for picture in prompt.pictures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +213,7 @@ class Engine:
         x_BTD = self.model.embed(ids_BT, torch.cat([features[p.key] for p in new]) if new else None)
         x_BTD = self.model.hidden(x_BTD, None, session.cache)
         session.contents.extend(prompt.contents[num_cached:])
+        session.num_prompt = len(prompt.ids)
         return self.model.logits(x_BTD[:, -1])
 
     @torch.inference_mode()
