@@ -364,6 +364,21 @@ def test_an_unknown_language_model(kind: object) -> None:
         language.build_language({**LLAMA, "model_type": kind})
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"rope_parameters": {"rope_type": "nonsense", "rope_theta": 1e4}},
+        {"rope_scaling": {"rope_type": "nonsense", "factor": 2.0}},
+        {"hidden_act": "nonsense"},
+        {"num_hidden_layers": "two"},
+    ],
+    ids=str,
+)
+def test_settings_transformers_does_not_know(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"llama cannot be built .*(nonsense|num_hidden_layers|str)"):
+        language.build_language({**LLAMA, **wrong})
+
+
 def test_code_named_by_a_configuration_is_not_run() -> None:
     with pytest.raises(UserError, match="auto_map"):
         language.build_language({**LLAMA, "auto_map": {"AutoModelForCausalLM": "evil.Evil"}})

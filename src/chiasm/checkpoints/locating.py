@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from chiasm.checkpoints.json_files import plain_name, read_json
+from chiasm.checkpoints.tensors import WEIGHT_FILES
 from chiasm.errors import UserError
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+TOWER = "the vision tower"  # the one thing that needs no tokenizer
+_TOKENIZERS = (("tokenizer.json",), ("tokenizer.model",), ("vocab.json", "merges.txt"))  # any of these is a tokenizer
 _SMALL = ["*.json", "*.model", "*.jinja", "merges.txt", "vocab.txt"]
 
 
@@ -33,24 +37,58 @@ def locate(source: str | Path, beside: Path | None = None, what: str = "a checkp
 
 
 def _from_hub(name: str, looked: list[str], what: str) -> Path:
-    """The hub's files, from its cache on this machine or downloaded; safetensors rather than pickles."""
-    import huggingface_hub
+    """The hub's files, from its cache on this machine where all of them are there, else downloaded.
 
+    Safetensors rather than pickles. A download goes on where an earlier one stopped; without a network the hub's own
+    client returns what it has, so that is looked at too.
+    """
+    reason, missing = "", list[str]()
     for local in (True, False):
         try:
-            folder = Path(
-                huggingface_hub.snapshot_download(
-                    name, allow_patterns=[*_SMALL, "*.safetensors"], local_files_only=local
-                )
-            )
-            if not any(folder.glob("*.safetensors")):
-                patterns = [*_SMALL, "*.bin"]
-                folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns, local_files_only=local))
-            if any(folder.glob("*.safetensors")) or any(folder.glob("*.bin")):
-                return folder
+            folder = _snapshot(name, local)
         except Exception as error:  # offline, no such name, no permission, a full disk: each with classes of its own
             reason = str(error).strip().partition("\n")[0]
+            continue
+        missing = missing_files(folder, tokenizer=what != TOWER)
+        if not missing:
+            return folder
+        reason = "no more could be had"
+    if missing:
+        raise UserError(
+            f"{what} '{name}' is incomplete on this machine: {', '.join(missing)} missing, and could not be had "
+            f"from huggingface.co ({reason}). Try again where there is a network"
+        )
     raise UserError(
         f"{what} '{name}' is not on this machine and could not be downloaded from huggingface.co ({reason}). "
         f"Download it where there is a network and put its files into {looked[0] if looked else name}"
     )
+
+
+def missing_files(folder: Path, *, tokenizer: bool) -> list[str]:
+    """The files without which `folder` cannot be used: configuration, weights with every shard, tokenizer."""
+    missing = [] if (folder / "config.json").is_file() else ["config.json"]
+    present = [name for name in WEIGHT_FILES if (folder / name).is_file()]
+    if not present:
+        missing.append(WEIGHT_FILES[0])
+    elif present[0].endswith(".index.json"):
+        shards = read_json(folder / present[0]).get("weight_map")
+        names = (
+            {plain_name(shard, folder / present[0]) for shard in shards.values()} if isinstance(shards, dict) else ()
+        )
+        missing += sorted(shard for shard in names if not (folder / shard).is_file())
+    if tokenizer and not any(all((folder / name).is_file() for name in names) for names in _TOKENIZERS):
+        missing.append(_TOKENIZERS[0][0])
+    return missing
+
+
+def _snapshot(name: str, local: bool) -> Path:
+    """Where the hub's client has put the files of `name`; with `local`, without asking the network."""
+    import huggingface_hub
+
+    for weights in ("*.safetensors", "*.bin"):
+        folder = Path(
+            huggingface_hub.snapshot_download(name, allow_patterns=[*_SMALL, weights], local_files_only=local)
+        )
+        if any(folder.glob(weights)):
+            break
+    return folder

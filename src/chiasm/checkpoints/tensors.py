@@ -33,7 +33,12 @@ INTEGERS = {"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": to
 _KNOWN = {**DTYPES, **INTEGERS, "BOOL": torch.bool}
 
 # Where weights are looked for, in this order (transformers' own names and order).
-_FILES = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
+WEIGHT_FILES = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,10 @@ class _Reader:
 
 def read_folder(folder: Path) -> dict[str, Stored]:
     """All tensors of a folder's weight files, in the files' order; raises `UserError` when there are none."""
-    present = [name for name in _FILES if (folder / name).is_file()]
+    present = [name for name in WEIGHT_FILES if (folder / name).is_file()]
     if not present:
         only = ", ".join(sorted(p.name for p in folder.glob("*") if p.suffix in (".safetensors", ".bin"))[:5])
-        raise UserError(f"{folder} holds no weights: expected one of {', '.join(_FILES)}; found {only or 'none'}")
+        raise UserError(f"{folder} holds no weights: expected one of {', '.join(WEIGHT_FILES)}; found {only or 'none'}")
     path = folder / present[0]
     if path.suffix != ".json":
         return read_files([path])
@@ -156,11 +161,11 @@ def _open_safetensors(path: Path) -> Any:
 def _open_bin(path: Path) -> dict[str, torch.Tensor]:
     try:
         loaded = _load_bin(path)
-    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError) as error:
-        first = str(error).strip().partition("\n")[0]
+    except (pickle.UnpicklingError, RuntimeError, ValueError, EOFError, KeyError, AttributeError, TypeError):
+        # torch's own words are left out: they advise to read the file without the protection.
         raise UserError(
-            f"{path} is refused: PyTorch's safe reader found something that is no tensor, or a damaged file ({first}). "
-            "Ask its makers for safetensors"
+            f"{path} is refused: it holds something beside tensors, which could run code when it is read, or it is "
+            "damaged. Copy it again from where it came, or ask its makers for safetensors"
         ) from None
     while isinstance(loaded, dict) and set(loaded) == {"state_dict"}:
         loaded = loaded["state_dict"]

@@ -11,7 +11,7 @@ import torch
 
 from chiasm.checkpoints import weights
 from chiasm.checkpoints.json_files import read_json, without_code
-from chiasm.checkpoints.locating import locate
+from chiasm.checkpoints.locating import TOWER, locate
 from chiasm.checkpoints.model_configs import tower_of
 from chiasm.checkpoints.tensors import Stored, read_folder
 from chiasm.errors import UserError
@@ -50,7 +50,7 @@ def open_tower(source: str | Path, beside: Path | None = None) -> Tower:
 
     With `beside`, a relative name is looked for inside and beside that checkpoint folder.
     """
-    folder = locate(source, beside, what="the vision tower")
+    folder = locate(source, beside, what=TOWER)
     config = tower_of(without_code(read_json(folder / "config.json"), folder))
     return Tower(folder, config, read_json(folder / "preprocessor_config.json"))
 

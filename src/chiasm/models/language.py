@@ -11,10 +11,11 @@ from chiasm.errors import UserError
 
 
 def build_language(config: dict[str, Any], attention: str | None = None) -> nn.Module:
-    """A causal language model from its transformers configuration; raises `UserError` for an unknown kind.
+    """A causal language model from its transformers configuration; raises `UserError` where transformers cannot.
 
     `attention` names one of transformers' implementations; None takes the best the model has (SDPA for most).
     """
+    from huggingface_hub.errors import StrictDataclassError  # a value of the wrong type
     from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
     kind = config.get("model_type")
@@ -29,7 +30,12 @@ def build_language(config: dict[str, Any], attention: str | None = None) -> nn.M
         module = cast("Any", AutoModelForCausalLM).from_config(
             CONFIG_MAPPING[kind](**settings), dtype=torch.get_default_dtype(), attn_implementation=attention
         )
-    except ValueError as error:
+    except KeyError as error:  # the bare key: a name that one of transformers' tables does not hold
+        raise UserError(
+            f"a {kind} cannot be built as a causal language model: its configuration lacks {error}, or says {error} "
+            "where transformers knows no such name"
+        ) from None
+    except (ValueError, TypeError, AttributeError, StrictDataclassError) as error:
         raise UserError(f"a {kind} cannot be built as a causal language model: {error}") from None
     return cast("nn.Module", module)
 
