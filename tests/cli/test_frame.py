@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
 import subprocess
 import sys
 import time
@@ -12,9 +14,12 @@ from types import ModuleType
 
 import pytest
 
+import chiasm
 from chiasm.cli import main
 from chiasm.cli.frame import VERBS
 from chiasm.errors import UserError
+from chiasm.registry import Registry
+from chiasm.version import __version__
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -131,7 +136,7 @@ def test_no_verb_shows_help_and_version_is_shown(capsys: pytest.CaptureFixture[s
     assert exit_code() == 2
     capsys.readouterr()
     assert exit_code("--version") == 0
-    assert capsys.readouterr().out.startswith("chiasm ")
+    assert capsys.readouterr().out == f"chiasm {__version__}\n"
 
 
 def test_a_reader_that_goes_away_is_no_crash() -> None:
@@ -156,8 +161,37 @@ def test_list_shows_what_the_registries_know(capsys: pytest.CaptureFixture[str])
     everything = json.loads(capsys.readouterr().out)
     assert [each["name"] for each in everything["connectors"]] == connectors.REGISTRY.names()
     assert all(each["about"] for each in everything["connectors"])
-    assert exit_code("list", "templats") == 1
+    assert exit_code("list", "templats") == 2
     assert "did you mean 'templates'?" in capsys.readouterr().err
+
+
+def test_every_registry_is_listed_and_nothing_else() -> None:
+    from chiasm.cli.list import PACKAGES
+
+    registries = set()
+    for module in pkgutil.walk_packages(chiasm.__path__, "chiasm."):
+        if module.name != "chiasm.__main__":
+            values = vars(importlib.import_module(module.name)).values()
+            registries |= {value.package for value in values if isinstance(value, Registry)}
+    assert set(PACKAGES.values()) == registries
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("chat", "--dtype", "flot", "Hi"), "known: bfloat16, float16, float32"),
+        (("chat", "--dtype", "float61", "Hi"), "did you mean 'float16'?"),
+        (("chat", "--device", "cud", "Hi"), "did you mean 'cuda'?"),
+        (("chat", "--template", "vicun", "Hi"), "no template called 'vicun'"),
+        (("convert", "a", "b", "--to", "hf", "--template", "vicun"), "no template called 'vicun'"),
+        (("list", "modles"), "known: connectors, objectives, policies, recipes, templates"),
+    ],
+)
+def test_values_that_name_nothing_are_wrong_usage(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(*arguments) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_listing_imports_no_torch() -> None:

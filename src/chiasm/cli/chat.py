@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from chiasm.chat import ChatModel, Sampling
+from chiasm.cli.known_values import known_device, known_dtype, known_template
 from chiasm.cli.speaking import show, speak
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
@@ -30,9 +31,16 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
     temperature: Annotated[float, typer.Option(min=0, max=100, help="0: always the likeliest token.")] = 0.0,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens that together reach this.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="Makes drawn answers repeatable.")] = None,
-    template: Annotated[str | None, typer.Option(help="Write the prompt so. [default: as the checkpoint says]")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16, float16. [default: the checkpoint's]")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. [default: the best one here]")] = None,
+    template: Annotated[
+        str | None, typer.Option(callback=known_template, help="Write the prompt so. [default: as the checkpoint says]")
+    ] = None,
+    dtype: Annotated[
+        str | None,
+        typer.Option(callback=known_dtype, help="float32, bfloat16, float16. [default: the checkpoint's]"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(callback=known_device, help="cpu, cuda, cuda:1, mps. [default: the best one here]")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
     timing: Annotated[bool, typer.Option("--timing", help="Say on stderr what each answer cost.")] = False,
 ) -> None:

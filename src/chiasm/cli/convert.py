@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from chiasm.cli.known_values import known_template
+
 
 def convert(
     src: Annotated[str, typer.Argument(help="A checkpoint folder, or a name on the Hugging Face hub.")],
@@ -16,7 +18,10 @@ def convert(
         typer.Option(help="hf: transformers, vLLM and SGLang read it. original: the published LLaVA code reads it."),
     ],
     template: Annotated[
-        str | None, typer.Option(help="The template the model was trained with, where the folder does not say.")
+        str | None,
+        typer.Option(
+            callback=known_template, help="The template the model was trained with, where the folder does not say."
+        ),
     ] = None,
 ) -> None:
     """Write a checkpoint in another layout, values untouched.

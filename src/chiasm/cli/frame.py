@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from chiasm.errors import UserError, suggest
+from chiasm.version import __version__
 
 VERBS = {
     "demo": "Train a small assistant on drawn pictures; let it answer.",
@@ -106,12 +107,7 @@ def fail(message: str, debug: bool = False) -> None:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
-
-        try:
-            print(f"chiasm {version('chiasm')}")
-        except PackageNotFoundError:  # run from a source tree
-            print("chiasm (not installed, so without a version)")
+        print(f"chiasm {__version__}")
         raise typer.Exit
 
 

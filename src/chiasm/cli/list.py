@@ -10,23 +10,25 @@ from typing import Annotated
 
 import typer
 
-from chiasm.errors import UserError, suggest
+from chiasm.errors import suggest
+from chiasm.registry import Registry
 
-# Kind to the folder whose files are its components, below the package. A folder that does not exist has no kind.
-_FOLDERS = {
-    "recipes": "recipes",
-    "templates": "templates",
-    "connectors": "models/connectors",
-    "policies": "processing/policies",
-    "tasks": "evals/tasks",
-    "kinds": "synthesis/kinds",
-    "styles": "synthesis/styles",
+_CHIASM = Path(__file__).resolve().parents[1]
+# Kind to the package whose registry it is. The registries themselves are not imported: some lie beside code that needs
+# torch, and a list should come at once. A test compares this table with them.
+PACKAGES = {
+    "recipes": "chiasm.recipes",
+    "templates": "chiasm.templates",
+    "connectors": "chiasm.models.connectors",
+    "objectives": "chiasm.training.objectives",
+    "policies": "chiasm.processing.policies",
 }
-_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def list(  # the verb's name
-    kind: Annotated[str | None, typer.Argument(help="templates, connectors, recipes, ...; without it, all.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="recipes, templates, connectors, objectives or policies; without it, all.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: kind to a list of names with what they are.")
     ] = False,
@@ -35,10 +37,9 @@ def list(  # the verb's name
 
     Example: chiasm list templates
     """
-    known = {name: _PACKAGE / folder for name, folder in _FOLDERS.items() if (_PACKAGE / folder).is_dir()}
-    if kind is not None and kind not in known:
-        raise UserError(f"no list of '{kind}': {suggest(kind, known)}")
-    found = {name: components(folder) for name, folder in known.items() if kind in (None, name)}
+    if kind is not None and kind not in PACKAGES:
+        raise typer.BadParameter(f"no list of '{kind}': {suggest(kind, PACKAGES)}", param_hint="KIND")
+    found = {name: components(package) for name, package in PACKAGES.items() if kind in (None, name)}
     if as_json:
         print(
             json.dumps({name: [{"name": n, "about": a} for n, a in parts] for name, parts in found.items()}, indent=2)
@@ -52,10 +53,10 @@ def list(  # the verb's name
             print(f"{'  ' if kind is None else ''}{component:<{width}}  {about}".rstrip())
 
 
-def components(folder: Path) -> Sequence[tuple[str, str]]:
-    """(name, first sentence of the docstring) of every component in `folder`, by name."""
-    files = sorted(path for path in folder.glob("*.py") if not path.stem.startswith("_"))
-    return [(path.stem, _first_line(path)) for path in files]
+def components(package: str) -> Sequence[tuple[str, str]]:
+    """(name, first line of the docstring) of every component in `package`, by name."""
+    folder = _CHIASM.joinpath(*package.split(".")[1:])
+    return [(name, _first_line(folder / f"{name}.py")) for name in Registry(package, "").names()]
 
 
 def _first_line(path: Path) -> str:
