@@ -26,6 +26,8 @@ from chiasm.conversation import Conversation
         {"top_p": 1.1},
         {"top_p": float("nan")},
         {"stop": ("a", "")},
+        {"stop": "ab"},
+        {"stop": (3,)},
     ],
 )
 def test_impossible_sampling_is_refused(wrong: dict[str, Any]) -> None:

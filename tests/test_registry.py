@@ -70,6 +70,14 @@ def test_a_dotted_name_comes_from_outside(registry: Registry) -> None:
         registry.find("made_up_plugin.part")
 
 
+def test_a_component_that_lacks_what_it_must_offer_is_refused(registry: Registry) -> None:
+    asking = Registry(registry.package, registry.kind, ("x", "build"))
+    with pytest.raises(UserError, match=r"made_up_parts\.plain is no part: it does not define build"):
+        asking.find("plain")
+    with pytest.raises(UserError, match=r"posixpath is no part: it does not define x, build"):
+        asking.find("os.path")
+
+
 def test_a_broken_component_shows_its_own_error(registry: Registry) -> None:
     with pytest.raises(ZeroDivisionError):
         registry.find("broken")

@@ -31,6 +31,9 @@ class Sampling:
             raise ValueError(f"temperature must be between 0 (greedy) and 100, not {self.temperature}")
         if not 0 < self.top_p <= 1:
             raise ValueError(f"top_p must be above 0 and at most 1, not {self.top_p}")
+        stops: object = self.stop  # a lone string is a tuple of its letters to everyone but this line
+        if not isinstance(stops, tuple | list) or not all(isinstance(stop, str) for stop in stops):
+            raise ValueError(f"stop must be a tuple of strings such as ('###',), not {self.stop!r}")
         if any(not stop for stop in self.stop):
             raise ValueError("a stop string must not be empty")
 

@@ -9,6 +9,7 @@ importing anything; one file is imported when it is asked for. A capital `N` in 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import re
 from dataclasses import dataclass
@@ -28,18 +29,32 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """The components of one folder. `package` is its dotted name, `kind` the word users know them by."""
+    """The components of one folder. `package` is its dotted name, `kind` the word users know them by.
+
+    `offers` are the names every component must define.
+    """
 
     package: str
     kind: str
+    offers: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
         """All names of the folder, sorted, without importing its files."""
-        folder = importlib.import_module(self.package)
-        return sorted(m.name for m in pkgutil.iter_modules(folder.__path__) if not m.name.startswith("_"))
+        package = importlib.util.find_spec(self.package)
+        folders = package.submodule_search_locations if package else None
+        return sorted(m.name for m in pkgutil.iter_modules(folders or ()) if not m.name.startswith("_"))
 
     def find(self, name: str) -> Component:
         """The component called `name`; raises `UserError` with the nearest name when there is none."""
+        component = self._named(name)
+        if absent := [offer for offer in self.offers if not hasattr(component.module, offer)]:
+            raise UserError(
+                f"the module {component.module.__name__} is no {self.kind}: it does not define {', '.join(absent)}. "
+                f"Add it there, or use one of: {', '.join(self.names())}"
+            )
+        return component
+
+    def _named(self, name: str) -> Component:
         for known in self.names():
             pattern = "".join(r"(\d+)" if part == "N" else re.escape(part) for part in re.split("(N)", known))
             if match := re.fullmatch(pattern, name):

@@ -21,6 +21,12 @@ def test_without_a_name_the_demo_is_asked_for() -> None:
         chiasm.load()
 
 
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_said_to_be_empty(name: str) -> None:
+    with pytest.raises(UserError, match="name of the model is empty"):
+        chiasm.load(name)
+
+
 @pytest.mark.parametrize("name", ["nowhere", "./no/such/folder", "/no/such/folder", "a/b/c"])
 def test_no_such_folder(name: str) -> None:
     with pytest.raises(UserError, match=name):

@@ -57,6 +57,11 @@ def test_what_is_no_connector(name: str, message: str) -> None:
         connectors.build(name, 3, 5)
 
 
+def test_a_module_that_is_no_connector() -> None:
+    with pytest.raises(UserError, match=r"module posixpath is no connector: it does not define build.*linear"):
+        connectors.build("os.path", 3, 5)
+
+
 def test_one_from_outside_is_found_by_its_dotted_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "outside_package"
     package.mkdir()

@@ -24,6 +24,8 @@ def open_model(
     Without a name, the model `chiasm demo` left in runs/demo/final. `dtype` (float32, bfloat16, float16) and `template`
     default to what the checkpoint says, `device` to the best one here. Raises `UserError` saying what was looked for.
     """
+    if name is not None and not str(name).strip():
+        raise UserError("the name of the model is empty: give a checkpoint folder or owner/name on the hub, or no name")
     if name is None:
         if not DEMO_MODEL.is_dir():
             raise UserError(

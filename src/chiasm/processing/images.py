@@ -24,7 +24,7 @@ from chiasm.registry import Registry
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
-POLICIES = Registry("chiasm.processing.policies", "image policy")
+POLICIES = Registry("chiasm.processing.policies", "image policy", ("layout", "tiles", "preprocessor_fields"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from chiasm.errors import UserError
 from chiasm.registry import Registry
 from chiasm.training.config import Recipe
 
-REGISTRY = Registry("chiasm.recipes", "recipe")
+REGISTRY = Registry("chiasm.recipes", "recipe", ("recipe",))
 
 
 def find(name: str) -> Recipe:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chiasm.registry import Registry
 from chiasm.templates._pieces import Control, Piece, Template, Written, as_text
 
-REGISTRY = Registry("chiasm.templates", "template")
+REGISTRY = Registry("chiasm.templates", "template", ("TEMPLATE",))
 
 __all__ = ["REGISTRY", "Control", "Piece", "Template", "Written", "as_text", "find"]
 

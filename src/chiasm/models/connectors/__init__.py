@@ -8,7 +8,7 @@ from torch import nn
 
 from chiasm.registry import Registry
 
-REGISTRY = Registry("chiasm.models.connectors", "connector")
+REGISTRY = Registry("chiasm.models.connectors", "connector", ("build",))
 
 
 def build(name: str, vision_width: int, language_width: int) -> nn.Module:

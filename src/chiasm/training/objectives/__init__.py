@@ -13,7 +13,7 @@ from chiasm.processing.processor import Processor
 from chiasm.registry import Registry
 from chiasm.training.config import Stage
 
-REGISTRY = Registry("chiasm.training.objectives", "objective")
+REGISTRY = Registry("chiasm.training.objectives", "objective", ("build",))
 
 
 @dataclass(slots=True)
