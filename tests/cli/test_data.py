@@ -103,6 +103,7 @@ def test_a_torn_line_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (("show", "r.json"), 1, "-m FOLDER"),
         (("show", "r.json", "--index", "1"), 2, "not among the 1 records"),
         (("show", "r.json", "--index", "-1"), 2, "not among the 1 records"),
+        (("show", "none.json"), 1, "none.json holds no records"),
         (("scenes",), 2, "--out"),
         (("scenes", "--out", "w", "--num", "0"), 2, "--num"),
         (("scenes", "--out", "w", "--size", "1"), 1, "pixels"),
@@ -118,6 +119,7 @@ def test_mistakes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("r.json").write_text('[{"conversations": []}]')
+    Path("none.json").write_text("[]")
     assert _exit_code("data", *arguments) == code
     said = capsys.readouterr().err
     assert says in said
@@ -145,6 +147,18 @@ def test_show_marks_what_is_trained(
     with Image.open(tile) as picture:
         assert picture.size == (64, 64)
     assert f"saved {tile}" in said
+
+
+@pytest.mark.parametrize("place", ["taken", "/proc/tiles"])
+def test_tiles_that_cannot_be_saved_are_told_before_anything_is_shown(
+    micro_world: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    (tmp_path / "taken").touch()
+    arguments = ("--images", micro_world / "images", "-m", model, "--tiles", tmp_path / place)
+    assert _exit_code("data", "show", micro_world / "instruct_train.json", *arguments) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "cannot save tiles" in said.err
 
 
 def test_show_with_another_template(micro_world: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:

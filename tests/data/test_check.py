@@ -70,6 +70,17 @@ def test_samples_that_share_an_id_are_each_counted(tmp_path: Path) -> None:
     assert len(report.dropped) == 3
 
 
+def test_what_is_no_object_is_counted_and_the_rest_goes_on(tmp_path: Path) -> None:
+    good = {"id": "good", "conversations": _talk("a", "b")}
+    (tmp_path / "r.json").write_text(json.dumps([good, 7, [], {**good, "id": 3}]))
+    report = check(ConversationFile(tmp_path / "r.json"))
+    assert {name: reason for name, (reason, _) in report.dropped.named.items()} == dict.fromkeys(
+        ("#1", "#2"), "not a record"
+    )
+    assert report.num_usable == 2
+    assert len(ConversationFile(tmp_path / "r.json").word_lengths()) == 4
+
+
 def test_lengths_are_those_of_training(folder: Path) -> None:
     (folder / "r.json").write_text(json.dumps([GOOD, {**GOOD, "id": 2, "conversations": _talk("a", "b" * 300)}]))
     short = processor(max_length=300)

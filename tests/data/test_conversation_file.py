@@ -44,12 +44,23 @@ def test_an_absent_folder_of_pictures_is_refused(tmp_path: Path) -> None:
         _file(tmp_path, {"conversations": _TALK}, images=tmp_path / "nowhere")
 
 
-def test_dropped_counts_each_name_once() -> None:
+def test_dropped_tells_those_of_one_name_apart_by_index() -> None:
     dropped = Dropped()
     assert str(dropped) == "none"
-    assert dropped.add("a", "missing", "no file a")
-    assert not dropped.add("a", "missing", "no file a")
-    assert dropped.add("b", "missing", "no file b")
-    assert dropped.add("c", "too long", "long")
-    assert len(dropped) == 3
+    assert dropped.add("a", 0, "missing", "no file a") == "a"
+    assert dropped.add("a", 7, "missing", "no file a") == "a (#7)"
+    assert dropped.add("c", 8, "too long", "long") == "c"
+    assert list(dropped.named) == ["a", "a (#7)", "c"]
     assert str(dropped) == "2 missing, 1 too long"
+
+
+@pytest.mark.parametrize("content", ['{"images": [], "annotations": []}', '{"id": "x"}\n', "3"])
+def test_one_object_that_is_no_record_is_no_record_file(tmp_path: Path, content: str) -> None:
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(UserError, match="expected a list of records"):
+        ConversationFile(tmp_path / "r.json")
+
+
+def test_one_record_in_a_list_may_lack_everything(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text('[{"id": "x"}]')
+    assert ConversationFile(tmp_path / "r.json").name(0) == "x"

@@ -106,6 +106,8 @@ def test_all_wrong_fields_are_named_at_once() -> None:
         ("stages.align.epochs", float("inf"), "finite"),
         ("stages.align.steps", -1, "greater than or equal to 0"),
         ("stages.align.max_length", 1, "greater than or equal to 2"),
+        ("stages.align.max_length", 10**8, "less than or equal to"),
+        ("stages.align.max_length", float("nan"), "finite number"),
         ("stages.align.trains", [], "at least 1 item"),
         ("stages.align.trains", ["projector"], "'vision', 'connector' or 'language'"),
         ("stages.align.trains", "connector", "tuple"),
@@ -151,6 +153,10 @@ def test_values_out_of_bounds_are_refused_with_the_rule(path: str, value: Any, s
     message = _refusal(_with(path, value))
     assert says in message
     assert path.rpartition(".")[2].partition("_by")[0] in message
+
+
+def test_a_rule_between_fields_does_not_repeat_the_whole_stage() -> None:
+    assert "got {" not in _refusal(_with("stages.align.micro_batch_size", 3))
 
 
 def test_a_connector_can_only_be_reset_where_it_trains() -> None:

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -334,3 +336,20 @@ def test_other_threads_are_told(micro_world: Path, tmp_path: Path) -> None:
     recorder = micro.Recorder()
     run(recipe, tmp_path / "run", resume=True, reporter=recorder)
     assert any("1 threads" in note and "2" in note for note in recorder.notes)
+
+
+def test_a_second_signal_ends_the_program_without_a_traceback() -> None:
+    """In a program of its own, which it kills; the second is already waiting when the first is heard."""
+    program = (
+        "import os, signal\n"
+        "from chiasm.training.loop import _stop_requests\n"
+        "with _stop_requests():\n"
+        "    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, signal.SIGTERM])\n"
+        "    print('alive')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode in (-signal.SIGINT, -signal.SIGTERM)
+    assert (ended.stdout, ended.stderr) == ("", "")

@@ -218,6 +218,15 @@ def test_a_connector_of_another_shape_is_refused_in_one_line(micro_world: Path, 
         ("stages.instruct.data.images=absent", r"instruct.*absent"),
         ("model.connector=mlp2x", r"no connector called 'mlp2x'"),
         ("model.feature_layer=-9", r"9"),
+        ("model.connector=identity", r"stages\.align\.trains: the connector \('identity'\) has no parameters"),
+        ("model.vision.hiden_size=64", r"model\.vision\.hiden_size: unknown key.*'hidden_size'"),
+        ("model.vision.hidden_size=wide", r"model\.vision: .*hidden_size.*int"),
+        ("model.vision.image_size=-1", r"model\.vision: image_size -1"),
+        ("model.vision.model_type=clip_vision", r"model\.vision\.model_type.*'clip_vision_model'"),
+        ("model.language.num_hidden_layer=2", r"model\.language\.num_hidden_layer: unknown key.*'num_hidden_layers'"),
+        ("model.language.num_attention_heads=0", r"model\.language: "),
+        ("model.language.model_type=lama", r"model\.language\.model_type.*'llama'"),
+        ("model.vocabulary.records=[absent.json]", r"model\.vocabulary\.records.*absent\.json"),
     ],
 )
 def test_what_the_last_stage_needs_is_asked_for_before_the_first(
@@ -225,6 +234,7 @@ def test_what_the_last_stage_needs_is_asked_for_before_the_first(
 ) -> None:
     with pytest.raises(UserError, match=says):
         run(micro.recipe(micro_world, change), tmp_path / "run", reporter=micro.Recorder())
+    assert list(tmp_path.iterdir()) == []
     # The mistake put right, the same command works: nothing stands in the way that was never begun.
     run(micro.recipe(micro_world, "stages.align.steps=0", "stages.instruct.steps=0"), tmp_path / "run")
 
@@ -252,6 +262,14 @@ def test_a_folder_that_cannot_be_made_is_told(micro_world: Path) -> None:
 def test_a_device_that_is_not_here_is_told(micro_world: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="device 'nonsense'"):
         run(micro.recipe(micro_world), tmp_path / "run", device="nonsense")
+
+
+def test_the_sizes_a_tower_leaves_out_are_those_of_its_kind(micro_world: Path) -> None:
+    recipe = micro.recipe(micro_world)
+    assert isinstance(recipe.model.vision, dict)
+    tower = {key: value for key, value in recipe.model.vision.items() if key != "image_size"}
+    recipe = recipe.model_copy(update={"model": recipe.model.model_copy(update={"vision": tower})})
+    assert build_model(recipe)[1].images.size == 224  # transformers' CLIPVisionConfig
 
 
 def test_a_loss_that_is_no_number_stops_the_run(micro_world: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from chiasm.errors import UserError
 from chiasm.generation.engine import Answering, Engine, Session
 from chiasm.generation.prompt import Prompt
 from chiasm.generation.sampling import Decoding
+from chiasm.models.device import usable_device
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
 
@@ -52,7 +53,9 @@ class LocalChatModel:
 
         if dtype is not None and dtype not in _DTYPES:
             raise UserError(f"no dtype '{dtype}': expected one of {', '.join(_DTYPES)}")
-        checkpoint = load(source, dtype=_DTYPES[dtype] if dtype else None, device=_device(device), template=template)
+        checkpoint = load(
+            source, dtype=_DTYPES[dtype] if dtype else None, device=usable_device(device), template=template
+        )
         return cls(checkpoint.model, checkpoint.processor)
 
     def answer(
@@ -167,16 +170,3 @@ def _several(images: Iterable[object]) -> Iterable[object]:
     if single or not isinstance(images, Iterable):
         raise ValueError(f"images must be a list of pictures, not one {type(images).__name__}: write images=[picture]")
     return images
-
-
-def _device(name: str | None) -> str:
-    """`name` where it can be used here; without a name an accelerator where there is one."""
-    best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if name is None:
-        return best
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UserError(f"device '{name}' cannot be used here ({reason}). Try --device {best}") from None
-    return name

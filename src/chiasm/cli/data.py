@@ -84,8 +84,11 @@ def show(
     from chiasm.data.conversations import ConversationFile
     from chiasm.data.show import seen
     from chiasm.data.show import tiles as tiles_of
+    from chiasm.errors import UserError
 
     file = ConversationFile(records, images)
+    if not len(file):
+        raise UserError(f"{records} holds no records: there is nothing to show")
     if not 0 <= index < len(file):
         raise typer.BadParameter(
             f"{index} is not among the {len(file)} records (0 to {len(file) - 1})", param_hint="--index"
@@ -93,6 +96,16 @@ def show(
     processor = _processor(model, template)
     conversation = file[index]
     example = processor.encode(conversation, train=True)
+    saved = []
+    if tiles is not None:
+        try:
+            tiles.mkdir(parents=True, exist_ok=True)
+            for number, picture in enumerate(tiles_of(conversation, processor)):
+                for part, tile in enumerate(picture):
+                    saved.append(tiles / f"picture{number}_tile{part}.png")
+                    tile.save(saved[-1])
+        except OSError as error:
+            raise UserError(f"cannot save tiles in {tiles}: {error.strerror}. Name another folder") from None
     console = Console(highlight=False, soft_wrap=True, markup=False)  # records may hold anything
     console.print(
         f"record {conversation.id}: {len(example.input_ids)} tokens, {example.num_trained} trained, "
@@ -111,13 +124,8 @@ def show(
         what = f"[picture: {run.num_tokens} tokens]" if run.kind == "picture" else "|".join(run.tokens)
         line.append(f"{before}{what}{after}", style=style)
     console.print(line)
-    if tiles is not None:
-        tiles.mkdir(parents=True, exist_ok=True)
-        for number, picture in enumerate(tiles_of(conversation, processor)):
-            for part, tile in enumerate(picture):
-                path = tiles / f"picture{number}_tile{part}.png"
-                tile.save(path)
-                console.print(f"saved {path}")
+    for path in saved:
+        console.print(f"saved {path}")
 
 
 @app.command()

@@ -15,7 +15,7 @@ def train(
     changes: Annotated[list[str] | None, typer.Option("--set", help="a.b=value; repeatable.", metavar="A.B=V")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe as YAML and stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. [default: best here]")] = None,
 ) -> None:
     """Train a model: the stages of a recipe, one after the other.
 
@@ -31,6 +31,7 @@ def train(
 
     let_other_programs_run()
     from chiasm import recipes
+    from chiasm.errors import UserError
     from chiasm.training.loop import Interrupted
 
     if recipe is None:
@@ -38,11 +39,16 @@ def train(
             raise typer.BadParameter(
                 f"name one of {', '.join(recipes.REGISTRY.names())}, or a .yaml", param_hint="RECIPE"
             )
+        if not (out / "recipe.yaml").is_file():
+            raise UserError(f"{out} is no run that could be resumed: it has no recipe.yaml. Name the folder of a run")
         recipe = str(out / "recipe.yaml")
     resolved = recipes.find(recipe)
     if changes:
         resolved = resolved.with_changes(changes)
     if show:
+        from chiasm.training.checking import check_names
+
+        check_names(resolved)
         sys.stdout.write(resolved.to_yaml())
         return
     from chiasm.training.run import run

@@ -78,10 +78,6 @@ def check(
                 report.num_cut += example.num_cut > 0
             report.num_pictures += len(conversation.images)
         except (RecordError, PictureError) as error:
-            name = file.name(index)
-            # Two records may share an id; each is counted.
-            report.dropped.add(
-                name if name not in report.dropped.named else f"{name} (#{index})", error.reason, str(error)
-            )
+            report.dropped.add(file.name(index), index, error.reason, str(error))
         advance(1)
     return report

@@ -16,6 +16,10 @@ class ConversationFile:
 
     def __init__(self, records: str | Path, images: str | Path | None = None) -> None:
         self.records = RecordFile(records)
+        if not self.records.is_list and self.records.path.suffix == ".json" and len(self.records) == 1:
+            alone = self.records[0]
+            if not isinstance(alone, dict) or "conversations" not in alone:
+                raise UserError(f"{records} holds one JSON value without 'conversations': expected a list of records")
         self.images = None if images is None else Path(images)
         if self.images is not None and not self.images.is_dir():
             raise UserError(f"the folder of pictures {self.images} does not exist")
@@ -30,7 +34,8 @@ class ConversationFile:
 
     def name(self, index: int) -> str:
         """What people call the record: its id, else its position. Always writable as UTF-8."""
-        identity = self.records[index].get("id")
+        record = self.records[index]
+        identity = record.get("id") if isinstance(record, dict) else None
         return f"#{index}" if identity is None else str(identity).encode("utf-8", "backslashreplace").decode("utf-8")
 
     def word_lengths(self) -> list[int]:
@@ -40,6 +45,7 @@ class ConversationFile:
         """
         lengths = []
         for record in self.records:
+            record = record if isinstance(record, dict) else {}
             turns = record.get("conversations")
             turns = turns if isinstance(turns, list) else []
             words = sum(len(str(t.get("value", t.get("content", ""))).split()) for t in turns if isinstance(t, dict))
@@ -54,13 +60,13 @@ class Dropped:
     by_reason: Counter[str] = field(default_factory=Counter)
     named: dict[str, tuple[str, str]] = field(default_factory=dict)
 
-    def add(self, name: str, reason: str, message: str) -> bool:
-        """Count a sample once, however often it comes by; True the first time."""
+    def add(self, name: str, index: int, reason: str, message: str) -> str:
+        """Count a sample; what it is called here: two may share a name, then the later carries its index."""
         if name in self.named:
-            return False
+            name = f"{name} (#{index})"
         self.by_reason[reason] += 1
         self.named[name] = (reason, message)
-        return True
+        return name
 
     def __len__(self) -> int:
         return len(self.named)

@@ -39,6 +39,7 @@ class RecordFile:
         if not stat.S_ISREG(status.st_mode):
             raise UserError(f"{self.path} is not a file. Expected a JSON list or JSON lines of records")
         self.torn: str | None = None
+        self.is_list = False
         self._state = _state(status)
         self._offsets, self._lengths = array("q"), array("q")
         for offset, length in self._scan():
@@ -85,7 +86,8 @@ class RecordFile:
                 start = more.lstrip()
         if not start:
             raise UserError(f"{self.path} is empty. Expected a JSON list or JSON lines of records")
-        yield from self._scan_list() if start.startswith(b"[") else self._scan_lines()
+        self.is_list = start.startswith(b"[")
+        yield from self._scan_list() if self.is_list else self._scan_lines()
 
     def _scan_lines(self) -> Iterator[tuple[int, int]]:
         end, found = 0, False
@@ -103,13 +105,14 @@ class RecordFile:
                 if not line.strip():
                     continue
                 try:
-                    _check(_DECODER.decode(line.decode("utf-8")), self.path, begin)
+                    _DECODER.decode(line.decode("utf-8"))
                 except (ValueError, RecursionError) as error:
                     whole = line.endswith(b"\n") or isinstance(error, _Refused | RecursionError)
                     if found and not whole:
                         self.torn = f"{self.path}: line {number} (byte {begin}) is torn off and was left out"
                         return
-                    raise UserError(f"{self.path}: line {number} (byte {begin}) is not JSON: {error}") from None
+                    hint = "" if found else " Expected a list of records, or one record a line"
+                    raise UserError(f"{self.path}: line {number} (byte {begin}) is not JSON: {error}.{hint}") from None
                 found = True
                 yield begin, end - begin
 
@@ -121,7 +124,7 @@ class RecordFile:
         more = text.peek() != "]"
         while more:
             begin = text.byte_offset
-            _check(text.value(), self.path, begin)
+            text.value()
             yield begin, text.byte_offset - begin
             text.skip_space()
             if more := text.peek() != "]":
@@ -197,7 +200,10 @@ class _Window:
         while True:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
-                self._advance(end - self._at)  # a number at the window's end may go on, but is no record either way
+                # A number near the window's end may go on behind it: 12|3, 1e+|5.
+                if isinstance(value, int | float) and len(self._text) - end <= len("e+") and self._extend():
+                    continue
+                self._advance(end - self._at)
                 return value
             except (ValueError, RecursionError) as error:
                 too_long = len(self._text) - self._at > MAX_RECORD
@@ -229,8 +235,3 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_consta
 def _state(status: os.stat_result) -> tuple[int, int]:
     """What tells one version of a file from another without reading it."""
     return status.st_size, status.st_mtime_ns
-
-
-def _check(value: Any, path: Path, offset: int) -> None:
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: the record at byte {offset} is a {type(value).__name__}, expected an object {{...}}")

@@ -110,7 +110,7 @@ class Stage(_Value):
     epochs: float = Field(default=1.0, ge=0)
     steps: int | None = Field(default=None, ge=0)
     """Optimiser steps; overrides `epochs`. 0 saves what there is and trains nothing."""
-    max_length: int = Field(default=2048, ge=2)
+    max_length: int = Field(default=2048, ge=2, le=10_000_000)
     optim: Optim
     gradient_checkpointing: bool = False
     reset_connector: bool = False
@@ -238,7 +238,7 @@ def _explained(model: type[BaseModel], location: tuple[int | str, ...], error: A
     """One wrong field in words a person can act on, with the nearest name for an unknown key."""
     path = ".".join(str(part) for part in location)
     if error["type"] != "extra_forbidden":
-        came = "" if error["type"] == "missing" else f", got {error['input']!r}"[:200]
+        came = "" if error["type"] in ("missing", "value_error") else f", got {error['input']!r}"[:200]
         return f"{path or 'recipe'}: {error['msg'].removeprefix('Value error, ')}{came if path else ''}"
     return f"{path}: unknown key, {suggest(str(location[-1]), _keys_at(model, location[:-1]))}"
 

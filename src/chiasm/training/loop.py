@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -215,8 +216,10 @@ def _stop_requests() -> Iterator[list[int]]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         asked.append(number)
-        for each, handler in kept.items():
-            signal.signal(each, handler)
+        if len(asked) > 1:
+            # Not by giving every handler back at the first: a signal that came meanwhile would meet none of them.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
     for number in kept:
         signal.signal(number, ask)

@@ -11,6 +11,7 @@ from chiasm import checkpoints
 from chiasm.checkpoints import backbones, connector_files, towers
 from chiasm.checkpoints.checkpoint import Checkpoint
 from chiasm.checkpoints.locating import locate
+from chiasm.checkpoints.model_configs import completed
 from chiasm.checkpoints.tensors import Stored
 from chiasm.checkpoints.tokenizer_files import FolderTokenizer
 from chiasm.models.config import LlavaConfig
@@ -67,7 +68,7 @@ def _from_configurations(origin: Model) -> Checkpoint:
         )
     else:
         assert origin.vision is not None  # `Model` refuses recipes without
-        vision = origin.vision
+        vision = completed(origin.vision, "vision tower")
         images = ImageProcessing(
             size=vision["image_size"], patch_size=vision["patch_size"], class_token=origin.class_token
         )

@@ -18,12 +18,13 @@ from typing import Any
 import torch
 
 from chiasm import checkpoints
+from chiasm.checkpoints.atomic import new_file
 from chiasm.errors import UserError
 from chiasm.models import connectors
+from chiasm.models.device import usable_device
 from chiasm.models.llava import Llava
-from chiasm.processing.images import POLICIES
 from chiasm.processing.processor import Processor
-from chiasm.training import objectives, state
+from chiasm.training import checking, objectives, state
 from chiasm.training.config import Recipe, Stage
 from chiasm.training.loop import StageRun, freeze, frozen_dtype, part_of, train_stage
 from chiasm.training.metrics import Reporter, Silent
@@ -31,7 +32,6 @@ from chiasm.training.origin import build_model
 from chiasm.version import __version__
 
 _RECIPE, _RECORD = "recipe.yaml", "run.json"
-_BEFORE = {_RECIPE, f".{_RECORD}.writing"}  # files that are there before a run has begun
 
 AfterStage = Callable[[str, Llava, Processor], None]
 
@@ -44,19 +44,19 @@ class _Folder:
     run_id: str
 
     @classmethod
-    def fresh(cls, path: Path, recipe: Recipe) -> _Folder:
-        """A new folder with the recipe in it; raises `UserError` when something is there already.
+    def fresh(cls, path: Path) -> _Folder:
+        """A folder still to be written; raises `UserError` when something is there already.
 
-        A recipe alone is no run: one that was refused before it began leaves that, and does not stand in the way.
+        A recipe alone is no run: one that was killed just before it began leaves that, and does not stand in the way.
         """
         try:
-            taken = path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - _BEFORE)
-            if taken:
-                raise UserError(f"{path} already holds something. Continue it with --resume, or name another --out")
-            path.mkdir(parents=True, exist_ok=True)
-            (path / _RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+            names = [file.name for file in path.iterdir()] if path.is_dir() else []
+            taken = any(name != _RECIPE and not name.startswith(f".{_RECORD}.") for name in names)
+            taken = taken or (path.exists() and not path.is_dir())
         except OSError as error:
-            raise UserError(f"cannot write to {path}: {error.strerror}. Name another folder with --out") from None
+            raise UserError(f"cannot look into {path}: {error.strerror}. Name another folder with --out") from None
+        if taken:
+            raise UserError(f"{path} already holds something. Continue it with --resume, or name another --out")
         return cls(path, uuid.uuid4().hex[:12])
 
     @classmethod
@@ -71,8 +71,13 @@ class _Folder:
             raise UserError(f"{path} was begun with another recipe: {_first_difference(before, recipe)}")
         return cls(path, str(cls(path, "")._read()["run_id"]))
 
-    def begin(self, tokenizer: str) -> None:
-        """From here on this is a run: write down who it is and on what it stands."""
+    def begin(self, recipe: Recipe, tokenizer: str) -> None:
+        """From here on this is a run: write down what it does, who it is and on what it stands."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / _RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"cannot write to {self.path}: {error.strerror}. Name another folder with --out") from None
         about = {
             "run_id": self.run_id,
             "chiasm": __version__,
@@ -122,12 +127,8 @@ class _Folder:
 
     def _write(self, record: dict[str, Any]) -> None:
         path = self.path / _RECORD
-        temporary = path.with_name(f".{path.name}.writing")
-        try:
-            temporary.write_text(json.dumps(record, indent=1))
-            temporary.replace(path)
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror}. Make room and continue with --resume") from None
+        with new_file(path) as partial:  # whole or not at all: without it a run cannot go on
+            partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def run(
@@ -137,7 +138,7 @@ def run(
     resume: bool = False,
     reporter: Reporter | None = None,
     after_stage: AfterStage | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     final: Path | None = None,
 ) -> Path:
     """Train a recipe in the folder `out` and return the folder of the finished model: `final`, by default in `out`.
@@ -147,17 +148,21 @@ def run(
     Raises `UserError`, or `Interrupted` when a signal stopped the run after it saved itself.
     """
     reporter = reporter or Silent()
-    _check_device(device)
-    folder = _Folder.stopped(out, recipe) if resume else _Folder.fresh(out, recipe)
+    device = usable_device(device)
+    folder = _Folder.stopped(out, recipe) if resume else _Folder.fresh(out)
     final = out / "final" if final is None else final
     if final.exists() and not resume:
         raise UserError(f"{final} already holds something: the finished model would go there. Name another --out")
     if final.is_dir():
         reporter.note(f"{out} is finished; the model is in {final}")
         return final
+    checking.check_names(recipe)
+    checking.check_paths(recipe)
+    checking.check_configurations(recipe)
     model, processor = build_model(recipe)
     for name, stage in recipe.stages.items():
-        _check_stage(name, stage, processor)
+        checking.check_parts(name, stage, model)
+        stage_processor(processor, stage)  # a template may ask for what this tokenizer does not have
     tokenizer = hashlib.sha256(processor.tokenizer.tokenizer.to_str().encode()).hexdigest()
     done = 0
     if resume:
@@ -165,7 +170,7 @@ def run(
         folder.check_tokenizer(tokenizer)
         done = _finished_stages(out, recipe, model)
     else:
-        folder.begin(tokenizer)
+        folder.begin(recipe, tokenizer)
     model.to(device)
     if after_stage is not None:
         _call(after_stage, ["start", *recipe.stages][done], model, processor)
@@ -231,27 +236,6 @@ def _finished_stages(out: Path, recipe: Recipe, model: Llava) -> int:
             for key, parameter in trained.items():
                 parameter.copy_(tensors[key])
     return len(recipe.stages)
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device '{device}' cannot be used here: {str(error).partition(chr(10))[0]}") from None
-
-
-def _check_stage(name: str, stage: Stage, processor: Processor) -> None:
-    """What a stage needs, asked for before the first one begins: the last one may come days later."""
-    try:
-        POLICIES.find(stage.images)
-        objectives.REGISTRY.find(stage.objective)
-        stage_processor(processor, stage)
-        if not Path(stage.data.records).is_file():
-            raise UserError(f"there is no file {stage.data.records} (data.records)")
-        if stage.data.images is not None and not Path(stage.data.images).is_dir():
-            raise UserError(f"the folder of pictures {stage.data.images} does not exist (data.images)")
-    except UserError as error:
-        raise UserError(f"stages.{name}: {error}") from None
 
 
 def _call(after_stage: AfterStage, name: str, model: Llava, processor: Processor) -> None:

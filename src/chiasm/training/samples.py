@@ -52,7 +52,7 @@ class Samples:
         """The samples of each step from `first_step` (from 0) on; what was dropped before is taken from the log."""
         for line in self._log.forget_after(self._name, first_step):
             self._unusable.add(line["index"])
-            self.dropped.add(line["id"], line["reason"], line["message"])
+            self.dropped.add(line["id"], line["index"], line["reason"], line["message"])
         waiting: deque[list[tuple[int, Future[Any]]]] = deque()
         with ThreadPoolExecutor(num_workers, thread_name_prefix="samples") as pool:
             try:
@@ -92,10 +92,7 @@ class Samples:
         if index in self._unusable:  # it came by in an earlier epoch
             return
         self._unusable.add(index)
-        name = self._objective.name(index)
-        if name in self.dropped.named:  # two records may share an id
-            name = f"{name} (#{index})"
-        self.dropped.add(name, error.reason, str(error))
+        name = self.dropped.add(self._objective.name(index), index, error.reason, str(error))
         self._log.write(
             {
                 "stage": self._name,
