@@ -76,7 +76,9 @@ def write_checkpoint(folder: Path, tokenizer: Path) -> int:
 
 def ask(folder: Path, picture: Path, max_tokens: int) -> dict[str, float]:
     """`chiasm chat` in a process of its own: its wall time and peak memory, and what it says of itself."""
+    # Drawn, not greedy: the likeliest token of random weights may well be the end.
     command = [sys.executable, "-m", "chiasm", "chat", "-m", str(folder), "-a", str(picture), "--json"]
+    command += ["--temperature", "1", "--seed", "0"]
     begun = time.perf_counter()
     done = subprocess.run(
         [*command, "--max-tokens", str(max_tokens), "What is unusual here?"], check=True, capture_output=True, text=True
