@@ -2,7 +2,7 @@
 
 Needs 14 GB of disk for the time it runs and a machine with 16 GB of memory free. Prints sizes, times and peak memory.
 
-    python bench/full_size.py --picture photo.jpg --tokenizer FOLDER
+    python bench/full_size.py --picture photo.jpg
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers
 
-from chiasm.checkpoints import tokenizer_files, writing
+from chiasm.checkpoints import writing
 from chiasm.checkpoints.description import Description
 from chiasm.checkpoints.filling import empty
 from chiasm.checkpoints.tensors import Stored
 from chiasm.models.config import LlavaConfig
 from chiasm.processing.images import ImageProcessing
 from chiasm.processing.processor import Processor
+from chiasm.processing.tokens import PieceTokenizer
 
 GB = 1e9
 # liuhaotian/llava-v1.5-7b and openai/clip-vit-large-patch14-336; vocabulary as the Hugging Face layout pads it.
@@ -38,7 +41,7 @@ VISION = {
     "patch_size": 14,
     "projection_dim": 768,
 }
-LANGUAGE = {
+LANGUAGE: dict[str, Any] = {
     "model_type": "llama",
     "hidden_size": 4096,
     "intermediate_size": 11008,
@@ -51,7 +54,19 @@ LANGUAGE = {
 }
 
 
-def write_checkpoint(folder: Path, tokenizer: Path) -> int:
+def vocabulary() -> PieceTokenizer:
+    """Llama's kind of tokenizer and size, its words made up: every id is some text, so that answers can be watched."""
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), "\u2581"]
+    pieces += [f"\u2581word{i}" for i in range(LANGUAGE["vocab_size"] - len(pieces))]
+    model = models.BPE({piece: i for i, piece in enumerate(pieces)}, [], unk_token="<unk>", byte_fallback=True)
+    tokenizer = Tokenizer(model)
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in pieces[:3]])
+    return PieceTokenizer(tokenizer)
+
+
+def write_checkpoint(folder: Path) -> int:
     """Write it in the Hugging Face layout, a tensor at a time; bytes of weights."""
     config = LlavaConfig(vision=VISION, language=LANGUAGE)
     model = empty(config, torch.bfloat16, "meta")
@@ -66,9 +81,7 @@ def write_checkpoint(folder: Path, tokenizer: Path) -> int:
         return Stored(shape, torch.bfloat16, read)
 
     tensors = {name: random(name, tuple(parameter.shape)) for name, parameter in model.named_parameters()}
-    processor = Processor(
-        tokenizer_files.FolderTokenizer.from_folder(tokenizer), "vicuna_v1", ImageProcessing(), eos_token="</s>"
-    )
+    processor = Processor(vocabulary(), "vicuna_v1", ImageProcessing(), eos_token="</s>")
     described = Description(folder, "chiasm", config, processor, tensors, (), None, True, None)
     writing.write(folder, described, "hf", {"weights": "random"}, 5 * 10**9, True)
     return sum(tensor.num_bytes for tensor in tensors.values())
@@ -100,13 +113,12 @@ def main() -> None:
     """Write, ask, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--picture", type=Path, required=True)
-    parser.add_argument("--tokenizer", type=Path, required=True, help="a folder with tokenizer.json or tokenizer.model")
     parser.add_argument("--max-tokens", type=int, default=16)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "llava-7b-random"
         begun = time.perf_counter()
-        num_bytes = write_checkpoint(folder, arguments.tokenizer)
+        num_bytes = write_checkpoint(folder)
         print(f"written: {num_bytes / GB:.2f} GB in {time.perf_counter() - begun:.0f} s")
         found = ask(folder, arguments.picture, arguments.max_tokens)
     print(f"loaded and started in {found['load']:.0f} s; first token after {found['first_token']:.1f} s")
