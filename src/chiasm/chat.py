@@ -10,8 +10,25 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
 from chiasm.conversation import Conversation
+from chiasm.errors import UserError
 
-FinishReason = Literal["stop", "length"]
+# Models here end with the first two; the others are what a provider may answer instead of an answer.
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls", "refusal", "unknown"]
+
+
+class AnswerError(UserError):
+    """Whoever was asked gave no answer. Its message is the provider's, in one line, and holds no key.
+
+    `permanent`: asking again cannot help (wrong key, no credit, unknown model). Otherwise `retry_after` is how many
+    seconds the provider asks to wait, None when it did not say. `billed`: the provider may have counted the request all
+    the same (a time-out, a broken connection), so a budget must.
+    """
+
+    def __init__(
+        self, message: str, *, permanent: bool = False, retry_after: float | None = None, billed: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.permanent, self.retry_after, self.billed = permanent, retry_after, billed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +93,27 @@ class ChatModel(Protocol):
 
     def answer_all(self, conversations: Sequence[Conversation], sampling: Sampling) -> Iterator[Answer]:
         """Answers in the order they finish, each with the `index` of its conversation."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How likely each option is as the answer: `log_likelihoods` in the order of the options, summed over tokens.
+
+    `num_tokens` are the tokens of each option. `index` is the position of its conversation among those asked.
+    """
+
+    log_likelihoods: tuple[float, ...]
+    num_tokens: tuple[int, ...]
+    index: int = 0
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """Whoever can say how likely given answers are."""
+
+    def rank_all(self, conversations: Sequence[Conversation], options: Sequence[Sequence[str]]) -> Iterator[Ranking]:
+        """Rankings in the order they finish: how likely each of `options[i]` is as the answer to conversation i."""
         ...
 
 

@@ -23,6 +23,9 @@ VERBS = {
     "chat": "Ask a model about pictures, once or turn by turn.",
     "train": "Run the stages of a recipe.",
     "convert": "Write a checkpoint in another layout.",
+    "synth": "Let a teacher write instruction data from captions and boxes.",
+    "eval": "Let a model answer benchmarks, and score it.",
+    "score": "Score an answers file again; no model needed.",
     "data": "Check data, show it as the model sees it, draw it.",
     "list": "List recipes, templates, connectors, ... by name.",
 }

@@ -1,0 +1,1 @@
+"""Benchmarks: one file each, found by file name. Each defines `TASK`, a `chiasm.evals.task.Task`."""
