@@ -117,7 +117,7 @@ class RecordFile:
                 yield begin, end - begin
 
     def _scan_list(self) -> Iterator[tuple[int, int]]:
-        text = _Window(self.path)
+        text = JsonText(self.path)
         text.skip_space()
         text.take("[")
         text.skip_space()
@@ -136,8 +136,11 @@ class RecordFile:
             raise UserError(f"{self.path}: expected the end of the file behind the list, at byte {text.byte_offset}")
 
 
-class _Window:
-    """A file as text, with as little of it in memory as the current record needs."""
+class JsonText:
+    """A JSON file as text to step through, with as little of it in memory as the current value needs.
+
+    Every step raises `UserError` with the byte offset where the file is not what was expected.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
