@@ -8,10 +8,13 @@ record means.
 from __future__ import annotations
 
 import codecs
+import gzip
 import hashlib
+import io
 import json
 import os
 import stat
+import zlib
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -139,6 +142,7 @@ class RecordFile:
 class JsonText:
     """A JSON file as text to step through, with as little of it in memory as the current value needs.
 
+    A file called `.gz` is unpacked on the way; offsets are then those of the unpacked text.
     Every step raises `UserError` with the byte offset where the file is not what was expected.
     """
 
@@ -153,8 +157,8 @@ class JsonText:
     def _read(self) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")()
         position = 0
-        with self._path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
+        with gzip.open(self._path) if self._path.suffix == ".gz" else self._path.open("rb") as file:
+            while chunk := self._next_bytes(file):
                 try:
                     yield decoder.decode(chunk)
                 except UnicodeDecodeError as error:
@@ -162,6 +166,12 @@ class JsonText:
                 position += len(chunk)
             if decoder.getstate()[0]:
                 raise UserError(f"{self._path}: the file ends inside a character, near byte {position}")
+
+    def _next_bytes(self, file: io.BufferedIOBase) -> bytes:
+        try:
+            return file.read(_CHUNK)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise UserError(f"{self._path} is not a whole gzip file: {error}. Fetch it again") from None
 
     def _extend(self) -> bool:
         chunk = next(self._chunks, None)

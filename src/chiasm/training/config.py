@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from chiasm.data.plain_yaml import PlainLoader, read_yaml
 from chiasm.errors import UserError, suggest
 
 Part = Literal["vision", "connector", "language"]
@@ -161,15 +162,7 @@ class Recipe(_Value):
     @classmethod
     def from_yaml(cls, path: Path) -> Recipe:
         """A recipe file; raises `UserError` naming the file and the field."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"cannot read the recipe {path}: {error}") from None
-        try:
-            value = yaml.load(text, Loader=_PlainLoader)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: dates that no calendar has
-            raise UserError(f"{path} is not a plain YAML file: {error}") from None
-        return cls.parse(value, str(path))
+        return cls.parse(read_yaml(path, "the recipe"), str(path))
 
     @classmethod
     def parse(cls, value: object, where: str) -> Recipe:
@@ -191,25 +184,10 @@ class Recipe(_Value):
             if not equals or not path:
                 raise UserError(f"--set {assignment!r}: expected a.b=value, as in --set stages.align.optim.lr=2e-3")
             try:
-                _assign(tree, path.split("."), _scalar(yaml.load(text, Loader=_PlainLoader)), assignment)
+                _assign(tree, path.split("."), _scalar(yaml.load(text, Loader=PlainLoader)), assignment)
             except (yaml.YAMLError, ValueError, RecursionError) as error:
                 raise UserError(f"--set {assignment[:200]!r}: the value is not YAML: {error}") from None
         return Recipe.parse(tree, "--set")
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without aliases, which can blow a small file up to gigabytes, and without a key standing twice."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not read; write the value out")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value]
-        if twice := sorted({key for key in keys if keys.count(key) > 1}):
-            raise yaml.YAMLError(f"the key {twice[0]!r} stands there twice (line {node.start_mark.line + 1})")
-        return super().construct_mapping(node, deep)
 
 
 def _scalar(value: Any) -> Any:
