@@ -134,7 +134,8 @@ NOTHING = (
     "fish bowl, crab cake, rice cake, pool table, ping pong table, changing table, table tennis, baby monitor, "
     "phone booth, pay phone, telephone, life cycle, wheel chair, check book, mickey mouse, orange juice, "
     "toilet paper, banana bread, life raft, its baby, its babies, its mother, bears a, bears an, bears the, "
-    "bears resemblance, bear in mind"
+    "bears resemblance, bear in mind, remote control car, remote control plane, remote control airplane, "
+    "remote control boat"
 )
 
 # A word finds nothing where one of these follows, and the follower is read on its own: "apple laptop", "bus driver".
