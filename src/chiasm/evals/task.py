@@ -51,7 +51,8 @@ class Mark:
 
     `value` from 0 to 1; `read_as` is what the scorer understood ("yes", "B", the normalised answer) and is shown in
     reports. `invalid`: the answer could not be read as one at all; it is counted, shown and worth 0, never dropped.
-    `detail` carries what `metrics` needs beyond that.
+    `detail` carries what `metrics` needs beyond that. `detail["expected"]` is the truth as reports show it; without it
+    they show `Question.reference`.
     """
 
     question: Question
