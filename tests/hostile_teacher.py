@@ -208,11 +208,14 @@ class HostileTeacher:
             self._seen[digest] += 1
         rng = random.Random(f"{self.seed} {digest} {attempt}")
         what = rng.choice(FAULTS) if rng.random() < self.share else "answered"
-        reply = scripted if scripted is not None else self._made(what, json.loads(body), rng)
+        if scripted is None:
+            what, reply = self._made(what, json.loads(body), rng)
+        else:
+            what, reply = "scripted", scripted
         if self.delay:
             reply = replace(reply, silence=reply.silence + rng.uniform(0, self.delay))
         counts = (reply.num_prompt, reply.num_answer)
-        entry = Entry(digest, "scripted" if scripted else what, reply.status, reply.billed, *counts)
+        entry = Entry(digest, what, reply.status, reply.billed, *counts)
         with self._lock:
             self.entries.append(entry)
             if self._file is not None:
@@ -220,7 +223,7 @@ class HostileTeacher:
                 self._file.flush()
         return reply
 
-    def _made(self, what: str, request: dict[str, Any], rng: random.Random) -> Reply:
+    def _made(self, what: str, request: dict[str, Any], rng: random.Random) -> tuple[str, Reply]:
         words = sum(len(_text(message).split()) for message in request["messages"])
         unbilled = {
             "429 with Retry-After": error_reply(429, "slow down", "rate_limit_exceeded", Retry_After=self.retry_after),
@@ -229,12 +232,12 @@ class HostileTeacher:
             "503 HTML": Reply(503, b"<html><h1>503 Service Unavailable</h1></html>", {"Content-Type": "text/html"}),
         }
         if what in unbilled:
-            return unbilled[what]
+            return what, unbilled[what]
         text = self.answers(request["messages"])
         longest = int(request.get("max_tokens") or request.get("max_completion_tokens") or 10**9)
         text, whole = " ".join(text.split(" ")[:longest]), len(text.split(" ")) <= longest
         if request.get("stream"):
-            return stream_reply([text[i : i + 7] for i in range(0, len(text), 7)], words)
+            return "answered", stream_reply([text[i : i + 7] for i in range(0, len(text), 7)], words)
         good = answer_reply(text, words, "stop" if whole else "length")
         billed = {
             "cut JSON": replace(good, body=good.body[: len(good.body) // 2]),
@@ -246,7 +249,7 @@ class HostileTeacher:
             "length": answer_reply(text[: len(text) // 2], words, "length"),
             "content_filter": answer_reply("", words, "content_filter"),
         }
-        return billed.get(what, good)
+        return what, billed.get(what, good)
 
 
 class _Server(ThreadingHTTPServer):

@@ -21,6 +21,6 @@ def load(source: str | Path | None = None, *, dtype: str | None = None, device: 
     `dtype` (float32, bfloat16, float16) defaults to the checkpoint's own and `device` to the best one here. Raises
     `chiasm.errors.UserError` when there is no such model.
     """
-    from chiasm.backends import open_model
+    from chiasm.backends import open_local
 
-    return open_model(source, dtype=dtype, device=device)
+    return open_local(source, dtype=dtype, device=device)

@@ -5,18 +5,63 @@ This module imports no torch: a backend is loaded when it is asked for.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chiasm.errors import UserError
+from chiasm.chat import ChatModel
+from chiasm.errors import UserError, suggest
 
 if TYPE_CHECKING:
     from chiasm.backends.local import LocalChatModel
 
 DEMO_MODEL = Path("runs/demo/final")  # where `chiasm demo` leaves its model, below the folder it was started in
+BATCHES = Path("runs/batches")  # where batch files go, a folder a model, unless the caller says where
+REMOTE = ("openai", "batchfile", "rulebook")  # what may stand before the colon of a name
 
 
 def open_model(
+    name: str | Path | None = None,
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+    template: str | None = None,
+    base_url: str | None = None,
+    api_key_file: str | Path | None = None,
+    folder: str | Path | None = None,
+) -> ChatModel:
+    """Whoever `name` names: "openai:NAME", "batchfile:NAME", "rulebook", else a local model as `open_local` finds it.
+
+    "openai:NAME" is a model of the server at `base_url` (OpenAI's without one), with the key of `api_key_file` or
+    OPENAI_API_KEY; "batchfile:NAME" is asked through files in `folder`; "rulebook" is the teacher that needs no model.
+    `dtype`, `device` and `template` are for local models. Raises `UserError` for options that do not go with the name.
+    """
+    backend, _, model = str(name or "").partition(":")
+    remote = isinstance(name, str) and backend in REMOTE
+    local_options = {"dtype": dtype, "device": device, "template": template}
+    if remote:
+        _refuse(local_options, f"{name} is no local model")
+    if backend != "openai" or not remote:
+        _refuse({"base-url": base_url, "api-key-file": api_key_file}, f"{name or DEMO_MODEL} is no openai:NAME")
+    if not remote:
+        return open_local(name, dtype=dtype, device=device, template=template)
+    if backend == "openai":
+        from chiasm.backends.openai import OpenAIChatModel
+
+        return OpenAIChatModel(model, base_url=base_url, api_key_file=api_key_file)
+    if backend == "batchfile":
+        from chiasm.backends.batchfile import BatchFileChatModel
+
+        return BatchFileChatModel(folder or BATCHES / model.replace("/", "--"), model)
+    if model:
+        raise UserError(f"'rulebook' has no models to choose from: write it without {':' + model!r}")
+    from chiasm.backends.rulebook import RulebookTeacher
+
+    return RulebookTeacher()
+
+
+def open_local(
     name: str | Path | None = None, *, dtype: str | None = None, device: str | None = None, template: str | None = None
 ) -> LocalChatModel:
     """The model called `name`: a checkpoint folder, else `owner/name` on the Hugging Face hub.
@@ -33,6 +78,17 @@ def open_model(
                 "Name one with -m FOLDER, or run `chiasm demo` first: it trains a small one"
             )
         name = DEMO_MODEL
+    # One letter before the colon would be a drive of Windows.
+    if (written := re.match(r"([A-Za-z_]{2,}):(?!/)", str(name))) and not Path(name).exists():
+        backend = written[1]
+        if backend in REMOTE:
+            raise UserError(f"{name} is no local model: a folder or owner/name on the hub was expected here")
+        raise UserError(f"no backend called '{backend}': {suggest(backend, REMOTE)}; or name a folder")
     from chiasm.backends.local import LocalChatModel
 
     return LocalChatModel.load(name, dtype=dtype, device=device, template=template)
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    if given := [f"--{option}" for option, value in options.items() if value is not None]:
+        raise UserError(f"{', '.join(given)} cannot be used here: {why}")
