@@ -51,18 +51,6 @@ def test_going_back_to_a_prefix_brings_all_layers_to_one_length() -> None:
         assert torch.equal(held, keys[:, :, :5])
 
 
-def test_rows_leave() -> None:
-    cache = GrowingCache(CONFIG)
-    keys = torch.randn(3, 2, 6, 4)
-    for layer in range(2):
-        cache.update(keys, -keys, layer)
-    cache.keep_rows(torch.tensor([0, 2]))
-    more = torch.randn(2, 2, 1, 4)
-    held, values = cache.update(more, -more, 1)
-    assert torch.equal(held, torch.cat([keys[[0, 2]], more], 2))
-    assert torch.equal(values, -held)
-
-
 def test_a_model_with_other_state_is_refused() -> None:
     with pytest.raises(UserError, match="linear_attention"):
         GrowingCache(MambaConfig(num_hidden_layers=2))

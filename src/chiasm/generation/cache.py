@@ -46,7 +46,7 @@ class GrowingLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __i
         start, end = self.length, self.length + key_states.shape[2]
         if end > self.keys.shape[2]:
             capacity = max(2 * self.keys.shape[2], end + end // 4, _SMALLEST)
-            self.keys, self.values = (_enlarged(x, start, capacity) for x in (self.keys, self.values))
+            self.keys, self.values = (enlarged(x, start, capacity) for x in (self.keys, self.values))
         self.keys[:, :, start:end] = key_states
         self.values[:, :, start:end] = value_states
         self.length = end
@@ -72,21 +72,13 @@ class GrowingLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]  # its __i
         """transformers' way to say it: forget `-tokens_to_remove` tokens from the end."""
         self.keep_first(self.length - abs(tokens_to_remove))
 
-    def keep_rows(self, rows: torch.Tensor) -> None:
-        """Keep only these rows of the batch."""
-        if self.is_initialized:
-            assert self.keys is not None
-            assert self.values is not None
-            # No further than is used: this copies.
-            self.keys, self.values = (x[:, :, : self.length][rows] for x in (self.keys, self.values))
-
 
 class GrowingCache(Cache):
     """A cache for `Llava.hidden`, one `GrowingLayer` a layer."""
 
     def __init__(self, language_config: Any) -> None:
         """`language_config` is the transformers configuration of the language model; `UserError` for other caches."""
-        kinds, _ = get_layer_types_and_kwargs(language_config.get_text_config(decoder=True))
+        kinds = layer_kinds(language_config)
         if unknown := sorted(set(kinds) - _KEPT_WHOLE):
             raise UserError(
                 f"language models with layers of kind {', '.join(unknown)} cannot generate here yet: "
@@ -103,13 +95,14 @@ class GrowingCache(Cache):
         for layer in self._growing:
             layer.keep_first(length)
 
-    def keep_rows(self, rows: torch.Tensor) -> None:
-        """Keep only these rows of the batch."""
-        for layer in self._growing:
-            layer.keep_rows(rows)
+
+def layer_kinds(language_config: Any) -> list[str]:
+    """The attention kind of each layer, as transformers calls them."""
+    kinds, _ = get_layer_types_and_kwargs(language_config.get_text_config(decoder=True))
+    return list(kinds)
 
 
-def _enlarged(x_BHTK: torch.Tensor, used: int, capacity: int) -> torch.Tensor:
+def enlarged(x_BHTK: torch.Tensor, used: int, capacity: int) -> torch.Tensor:
     """The first `used` places of `x` in a buffer of `capacity` places; the rest is not yet written."""
     larger = x_BHTK.new_empty(*x_BHTK.shape[:2], capacity, x_BHTK.shape[3])
     larger[:, :, :used] = x_BHTK[:, :, :used]

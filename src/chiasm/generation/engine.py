@@ -1,32 +1,36 @@
-"""The engine: prompts in, ids out, one at a time as they are chosen or many in a batch.
+"""The engine: prompts in, ids out, one at a time as they are chosen or many that share what they have in common.
 
-It knows the model, its key-value cache and its context length. It does not know text: an answer ends at an id, at a
+It knows the model, its key-value caches and its context length. It does not know text: an answer ends at an id, at a
 length, or when whoever reads along says so.
 
-Shapes: B rows, T tokens, D language width.
+Shapes: B rows, T tokens, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any, Literal, cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 
 from chiasm.errors import UserError
+from chiasm.generation import attention
 from chiasm.generation.cache import GrowingCache
-from chiasm.generation.prompt import Picture, Prompt
+from chiasm.generation.features import Features
+from chiasm.generation.one_by_one import OneByOne
+from chiasm.generation.prompt import Prompt, runs
 from chiasm.generation.sampling import Decoding, choose
+from chiasm.generation.scheduler import Event, Scheduler, Stepper, log_likelihood
+from chiasm.generation.trunk import Branch, Finish
 from chiasm.models import language
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Example
 
-Finish = Literal["stop", "length"]
-
-_TILES_AT_ONCE = 16  # ours: bounds the tower's activations (0.1 GB a tile of CLIP-L/336 in float32)
-_SORTED_BATCHES = 8  # ours: prompts are sorted by length within so many batches, so pixels of few are held
+# Ours. Of keys and values: 2 GiB are 46,000 tokens of a 135M model in float32, 4,000 of a 7B model in bfloat16.
+_CACHE_BYTES = 2 << 30
+_FEATURE_BYTES = 256 << 20  # 200 pictures of 576 tokens, 576 wide, in float32
+_SLOTS = 32
 
 
 class Session:
@@ -51,22 +55,23 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """One finished answer of a batch: `index` of its prompt, its ids without the end token, and why it ended."""
+    """One finished answer of many: `index` of its prompt, its ids without the end token, and why it ended.
+
+    `num_cached` of the prompt's tokens were taken from what others had computed.
+    """
 
     index: int
     ids: list[int]
     finish: Finish
+    num_cached: int = 0
 
 
-@dataclass(slots=True)
-class _Row:
-    """A prompt of a batch on its way."""
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """How likely each answer to the prompt `index` is: sums of log-probabilities over its tokens, in float32."""
 
     index: int
-    prompt: Prompt
-    limit: int
-    draw: torch.Generator
-    ids: list[int] = field(default_factory=list)
+    log_likelihoods: list[float]
 
 
 class Answering(Iterator[int]):
@@ -112,11 +117,19 @@ class Answering(Iterator[int]):
 
 
 class Engine:
-    """Generates with one model, on its device and in its dtype. The model must be in evaluation mode."""
+    """Generates with one model, on its device and in its dtype. The model must be in evaluation mode and stay as it is.
 
-    def __init__(self, model: Llava) -> None:
+    The features of pictures are kept, 256 MB of them. What many prompts hold of keys and values is bounded by
+    `cache_bytes`: 2 GiB, or half of what is free on a GPU. Models that attend in a way of their own get no shared
+    beginnings: their prompts are answered one after another.
+    """
+
+    def __init__(self, model: Llava, cache_bytes: int | None = None) -> None:
         self.model = model
+        self.features = Features(model, _FEATURE_BYTES)
         self._config = cast("Any", model.language_model).config
+        self._shares = attention.take_over(model.language_model)
+        self._cache_bytes = cache_bytes
 
     @property
     def max_positions(self) -> int | None:
@@ -149,131 +162,140 @@ class Engine:
         """The answer to `prompt`, id by id; what `session` already holds of it is not computed again."""
         return Answering(self, prompt, decoding, session)
 
+    def stepper(self, num_slots: int = _SLOTS) -> Stepper:
+        """A scheduler of its own for whoever steps it: at most `num_slots` prompts side by side."""
+        if self._shares:
+            return Scheduler(self.model, self.features, self._num_cached(), num_slots)
+        return OneByOne(self.stream, self.score, self.session())
+
+    def branch(self, prompt: Prompt, decoding: Decoding, num_shared: int | None = None, keep: bool = False) -> Branch:
+        """`prompt` for `Stepper.submit`. Raises `UserError` when it fills the context.
+
+        `num_shared` of its first tokens, never ending inside a picture, are about to be asked by others too; None: all.
+        `keep`: its answer is likely to be part of a next prompt.
+        """
+        shared = prompt.num_shared(prompt.contents) if num_shared is None else num_shared
+        return Branch(prompt, decoding, self.limit(prompt, decoding), shared, keep=keep)
+
     def generate(
         self,
         prompts: Iterable[Prompt],
         decoding: Decoding,
-        batch_size: int = 8,
+        num_slots: int = _SLOTS,
         heard: Callable[[int, int], bool] | None = None,
     ) -> Iterator[Generated]:
         """Answers in the order they finish; greedy ones are those `stream` gives for each prompt alone.
 
-        `prompts` are taken as they are needed. `heard(index, id)` is told every id and returns True to end that answer.
+        `prompts` are taken as they are needed; those that begin alike should follow each other. `heard(index, id)` is
+        told every id and returns True to end that answer.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
-        waiting = enumerate(prompts)
-        while window := list(islice(waiting, batch_size * _SORTED_BATCHES)):
-            # Neighbours in length share a batch with little padding; the longest first, so that memory is asked early.
-            window.sort(key=lambda item: -len(item[1].ids))
-            for start in range(0, len(window), batch_size):
-                yield from self._batch(window[start : start + batch_size], decoding, heard)
+        if num_slots < 1:
+            raise ValueError(f"num_slots must be at least 1, not {num_slots}")
+        indices: dict[Branch, int] = {}
 
-    def _batch(
-        self,
-        numbered: Sequence[tuple[int, Prompt]],
-        decoding: Decoding,
-        heard: Callable[[int, int], bool] | None,
-    ) -> Iterator[Generated]:
-        rows = [_Row(index, prompt, self.limit(prompt, decoding), decoding.draw()) for index, prompt in numbered]
-        cache = GrowingCache(self._config)
-        logits, mask_BT = self._prefill_batch([row.prompt for row in rows], cache)
-        while True:
-            going = []
-            for position, (row, chosen) in enumerate(
-                zip(rows, choose(logits, decoding, [row.draw for row in rows]), strict=True)
-            ):
-                if chosen in decoding.end_ids:
-                    yield Generated(row.index, row.ids, "stop")
-                    continue
-                row.ids.append(chosen)
-                if heard is not None and heard(row.index, chosen):
-                    yield Generated(row.index, row.ids, "stop")
-                elif len(row.ids) == row.limit:
-                    yield Generated(row.index, row.ids, "length")
-                else:
-                    going.append(position)
-            if not going:
-                return
-            if len(going) < len(rows):
-                rows = [rows[position] for position in going]
-                mask_BT = self._keep_rows(cache, mask_BT, going)
-            logits, mask_BT = self._step_batch([row.ids[-1] for row in rows], cache, mask_BT)
+        def branches() -> Iterator[list[Branch]]:
+            for start, run, num_shared in runs(prompts, num_slots):
+                grown = [self.branch(prompt, decoding, num_shared) for prompt in run]
+                indices.update(zip(grown, range(start, start + len(run)), strict=True))
+                yield grown
+
+        stepper = self.stepper(num_slots)
+        for event in _events(stepper, branches(), num_slots):
+            branch, finish = event.branch, event.finish
+            if event.token is not None and heard is not None and heard(indices[branch], event.token):
+                stepper.cancel(branch)
+                finish = "stop"
+            if finish is not None:
+                yield Generated(indices.pop(branch), branch.ids, finish, branch.num_cached)
+
+    def rank(
+        self, questions: Iterable[tuple[Prompt, Sequence[Sequence[int]]]], num_slots: int = _SLOTS
+    ) -> Iterator[Ranked]:
+        """How likely each of several answers to a prompt is, in the order the prompts are done.
+
+        `questions` are taken as they are needed. Raises `ValueError` for an answer of no tokens, `UserError` where
+        prompt and answer do not fit into the context.
+        """
+        places: dict[Branch, tuple[int, int]] = {}
+        found: dict[int, list[float | None]] = {}
+
+        def branches() -> Iterator[list[Branch]]:
+            for index, (prompt, answers) in enumerate(questions):
+                found[index] = [None] * len(answers)
+                grown = [self._scored(prompt, answer) for answer in answers]
+                places.update((branch, (index, place)) for place, branch in enumerate(grown))
+                yield grown
+
+        for event in _events(self.stepper(num_slots), branches(), num_slots):
+            index, place = places.pop(event.branch)
+            found[index][place] = event.branch.log_likelihood
+            if None not in found[index]:
+                yield Ranked(index, cast("list[float]", found.pop(index)))
+
+    def _scored(self, prompt: Prompt, answer: Sequence[int]) -> Branch:
+        if not answer:
+            raise ValueError("an answer to be ranked needs at least one token")
+        decoding = Decoding(max_tokens=len(answer))
+        if self.limit(prompt, decoding) < len(answer):
+            raise UserError(
+                f"the conversation takes {len(prompt.ids)} tokens, an option {len(answer)}, and this model's context "
+                f"holds {self.max_positions}. Leave out turns or pictures, or shorten the option"
+            )
+        shared = prompt.num_shared(prompt.contents)
+        return Branch(prompt, decoding, len(answer), shared, targets=tuple(answer))
+
+    def _num_cached(self) -> int:
+        """How many tokens `cache_bytes` hold."""
+        num_bytes = self._cache_bytes
+        if num_bytes is None:
+            on_gpu = self.model.device.type == "cuda"
+            num_bytes = torch.cuda.mem_get_info(self.model.device)[0] // 2 if on_gpu else _CACHE_BYTES
+        config = self._config.get_text_config(decoder=True)
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return max(1, int(num_bytes) // int(2 * config.num_hidden_layers * heads * width * self.model.dtype.itemsize))
 
     # Inference mode is entered a step at a time: around a `yield` it would stay on in the caller's code.
 
     @torch.inference_mode()
-    def prefill(self, prompt: Prompt, session: Session, num_cached: int) -> torch.Tensor:
-        """Logits (1, V) after the prompt, of which `session` holds the first `num_cached` tokens."""
+    def prefill(self, prompt: Prompt, session: Session, num_cached: int, num_logits: int = 1) -> torch.Tensor:
+        """Logits (K, V) at the last K = `num_logits` tokens; `session` holds the first `num_cached` of the prompt."""
         session.cache.keep_first(num_cached)
         del session.contents[num_cached:]
         new = [picture for picture in prompt.pictures if picture.start >= num_cached]
-        features = self._features([(prompt, picture) for picture in new])
+        features = self.features.of((prompt, picture) for picture in new)
         ids_BT = torch.tensor([prompt.ids[num_cached:]], device=self.model.device)
         x_BTD = self.model.embed(ids_BT, torch.cat([features[p.key] for p in new]) if new else None)
         x_BTD = self.model.hidden(x_BTD, None, session.cache)
         session.contents.extend(prompt.contents[num_cached:])
         session.num_prompt = len(prompt.ids)
-        return self.model.logits(x_BTD[:, -1])
+        return self.model.logits(x_BTD[0, -num_logits:])
 
     @torch.inference_mode()
     def step(self, token_id: int, session: Session) -> torch.Tensor:
         """Logits (1, V) after one more token."""
-        x_BTD = self._embed_chosen([token_id])
+        # Unlike in `Llava.embed`, the placeholder's id is a token like others: it was chosen.
+        x_BTD = language.embed(self.model.language_model, torch.tensor([[token_id]], device=self.model.device))
         x_BTD = self.model.hidden(x_BTD, None, session.cache)
         session.contents.append(token_id)
         return self.model.logits(x_BTD[:, -1])
 
-    @torch.inference_mode()
-    def _prefill_batch(
-        self, prompts: Sequence[Prompt], cache: GrowingCache
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Logits (B, V) after each prompt, padded on the left, and the mask (B, T); None when all have one length."""
-        length = max(len(prompt.ids) for prompt in prompts)
-        ids_BT = torch.zeros(len(prompts), length, dtype=torch.int64)
-        mask_BT = torch.zeros(len(prompts), length, dtype=torch.int64)
-        for row, prompt in enumerate(prompts):
-            ids_BT[row, length - len(prompt.ids) :] = torch.tensor(prompt.ids)
-            mask_BT[row, length - len(prompt.ids) :] = 1
-        mask = None if bool(mask_BT.all()) else mask_BT.to(self.model.device)
-        shown = [(prompt, picture) for prompt in prompts for picture in prompt.pictures]
-        features = self._features(shown)
-        ordered = torch.cat([features[picture.key] for _, picture in shown]) if shown else None
-        x_BTD = self.model.embed(ids_BT.to(self.model.device), ordered)
-        return self.model.logits(self.model.hidden(x_BTD, mask, cache)[:, -1]), mask
+    def score(self, prompt: Prompt, targets: tuple[int, ...], session: Session) -> float:
+        """Sum of the log-probabilities of `targets` as the answer to `prompt`."""
+        session.cache.keep_first(len(session.contents))
+        num_cached = prompt.num_shared(session.contents)
+        whole = Prompt([*prompt.ids, *targets[:-1]], prompt.pixels, prompt.pictures)
+        return log_likelihood(self.prefill(whole, session, num_cached, len(targets)), targets)
 
-    @torch.inference_mode()
-    def _step_batch(
-        self, ids: Sequence[int], cache: GrowingCache, mask_BT: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Logits (B, V) after one more token a row, and the mask with it."""
-        if mask_BT is not None:
-            mask_BT = torch.cat([mask_BT, mask_BT.new_ones(len(ids), 1)], 1)
-        x_BTD = self._embed_chosen(ids)
-        return self.model.logits(self.model.hidden(x_BTD, mask_BT, cache)[:, -1]), mask_BT
 
-    @torch.inference_mode()
-    def _keep_rows(self, cache: GrowingCache, mask_BT: torch.Tensor | None, rows: list[int]) -> torch.Tensor | None:
-        """Take finished rows out of the cache and the mask."""
-        kept = torch.tensor(rows, device=self.model.device)
-        cache.keep_rows(kept)
-        return None if mask_BT is None else mask_BT[kept]
-
-    def _embed_chosen(self, ids: Sequence[int]) -> torch.Tensor:
-        """One chosen id a row -> (B, 1, D). Unlike in `Llava.embed`, the placeholder's id is a token like others."""
-        return language.embed(self.model.language_model, torch.tensor(ids, device=self.model.device)[:, None])
-
-    def _features(self, shown: Sequence[tuple[Prompt, Picture]]) -> dict[str, torch.Tensor]:
-        """Features (tokens, D) of each different picture among `shown`, by digest; each is encoded once."""
-        pixels: dict[str, torch.Tensor] = {}
-        for prompt, picture in shown:
-            if picture.key not in pixels:
-                pixels[picture.key] = prompt.pixels[picture.first_tile : picture.first_tile + picture.num_tiles]
-        if not pixels:
-            return {}
-        tiles = torch.cat(list(pixels.values()))
-        encoded = torch.cat([self.model.encode_images(some) for some in torch.split(tiles, _TILES_AT_ONCE)])
-        counts = [len(some) for some in pixels.values()]
-        return {
-            key: features.flatten(0, -2) for key, features in zip(pixels, torch.split(encoded, counts), strict=True)
-        }
+def _events(stepper: Stepper, batches: Iterator[list[Branch]], num_ahead: int) -> Iterator[Event]:
+    """All events of all `batches`, which are taken when fewer than `num_ahead` prompts wait."""
+    while True:
+        while stepper.num_waiting < num_ahead and (batch := next(batches, None)) is not None:
+            for branch in batch:
+                stepper.submit(branch)
+        events = stepper.step()
+        if not events:
+            assert not stepper.num_waiting, "nobody runs and nobody may"
+            return
+        yield from events

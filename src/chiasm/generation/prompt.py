@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -68,3 +69,25 @@ class Prompt:
             if picture.start < shared < picture.end:
                 return picture.start
         return shared
+
+
+def runs(prompts: Iterable[Prompt], longest: int) -> Iterator[tuple[int, list[Prompt], int]]:
+    """Neighbouring prompts that begin alike: the index of the first, up to `longest` prompts, what all of them share.
+
+    A prompt joins a run when it shares a picture with it, or half of what the run shares: the system text, which
+    strangers share, is not worth being attended to apart. Alone, a prompt shares all but its last token.
+    """
+    start, run, shared = 0, list[Prompt](), 0
+    for prompt in prompts:
+        common = run[0].num_shared(prompt.contents[:shared]) if run else 0
+        worth = 2 * common >= shared or any(picture.end <= common for picture in run[0].pictures) if run else False
+        if run and worth and len(run) < longest:
+            run.append(prompt)
+            # `num_shared` leaves one token of the first to compute, and of every other just as well.
+            shared = min(common, prompt.num_shared(prompt.contents))
+            continue
+        if run:
+            yield start, run, shared
+        start, run, shared = start + len(run), [prompt], prompt.num_shared(prompt.contents)
+    if run:
+        yield start, run, shared

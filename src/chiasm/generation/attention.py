@@ -1,0 +1,145 @@
+"""Attention of one step: a row of tokens of many prompts, each trunk with its branches attended by itself.
+
+Registered with transformers as an attention function, so that every family that goes through its interface works. Where
+no step is handed along it is transformers' own SDPA: training and plain `forward` see no difference.
+
+Shapes: T tokens of the row, H query heads, G key-value heads, R = H / G, N queries of a block, S keys, K head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from chiasm.generation.cache import layer_kinds
+from chiasm.generation.trunk import Trunk
+
+NAME = "chiasm_trunks"  # under which transformers knows the function
+STEP = "chiasm_step"  # the keyword by which a step reaches it through the decoder
+# Attention that is fully told by which keys a query sees.
+_KINDS = frozenset({"full_attention", "sliding_attention"})
+# Arguments of other attention functions that change the result; sdpa knows none of them.
+_FOREIGN = ("softcap", "s_aux", "position_bias")
+
+
+def take_over(language_model: Any) -> bool:
+    """Make `language_model` attend through this module; False, and nothing changed, where it could not be right.
+
+    That is: models that attend past transformers' interface, with something else than SDPA, or with layers whose
+    state is not keys and values under a mask.
+    """
+    config = language_model.config
+    if config._attn_implementation == NAME:
+        return True
+    if (
+        config._attn_implementation != "sdpa"
+        or not getattr(language_model, "_supports_attention_backend", False)
+        or not set(layer_kinds(config)) <= _KINDS
+    ):
+        return False
+    AttentionInterface.register(NAME, attend)
+    AttentionMaskInterface.register(NAME, sdpa_mask)
+    language_model.set_attn_implementation(NAME)
+    return True
+
+
+def attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """transformers' attention: query (B, H, T, K), key and value (B, G, T, K) -> (B, T, H, K), no weights."""
+    step: Step | None = kwargs.pop(STEP, None)
+    if step is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+    if foreign := [name for name in _FOREIGN if kwargs.get(name) is not None]:
+        raise ValueError(f"attention with {', '.join(foreign)} is not scaled dot-product attention under a mask")
+    layer: Any = module
+    return step.attend(layer.layer_idx, query, key, value, kwargs.get("scaling"), kwargs.get("sliding_window")), None
+
+
+@dataclass(slots=True)
+class Block:
+    """Queries that go through one call: `rows` of the step, `places` of the trunk's buffer, over all places up to them.
+
+    `is_causal`: a whole trunk from its first token on, where each query sees all places up to its own.
+    """
+
+    trunk: Trunk
+    rows: slice
+    places: slice
+    is_causal: bool
+    masks: dict[tuple[int | None, int], torch.Tensor | None] = field(default_factory=dict)
+
+    def mask(self, window: int | None, like: torch.Tensor, repeats: int) -> torch.Tensor | None:
+        """0 where a key is seen, -inf elsewhere: (R * N, S); None where all are seen. Made once a step."""
+        if (window, repeats) not in self.masks:
+            seen = self.trunk.visible(self.places, window)
+            if bool(seen.all()):
+                self.masks[window, repeats] = None
+            else:
+                mask = torch.zeros(seen.shape, dtype=like.dtype).masked_fill_(~seen, -torch.inf)
+                self.masks[window, repeats] = mask.repeat(repeats, 1).to(like.device)
+        return self.masks[window, repeats]
+
+
+@dataclass(slots=True)
+class Step:
+    """The blocks of one step; every layer comes by once."""
+
+    blocks: Sequence[Block]
+    longest: int  # positions of the step are below it
+    num_layers: int = 0
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scaling: float | None,
+        window: int | None,
+    ) -> torch.Tensor:
+        """query (1, H, T, K), key and value (1, G, T, K) -> (1, T, H, K); keys and values are kept in the trunks."""
+        self.num_layers += 1
+        if window is not None and window >= self.longest:
+            window = None
+        parts = []
+        for block in self.blocks:
+            rows, trunk = block.rows, block.trunk
+            trunk.write(layer, block.places.start, key[:, :, rows], value[:, :, rows])
+            keys, values = trunk.held(layer, block.places.stop)
+            parts.append(_block_attention(query[:, :, rows], keys, values, block, scaling, window))
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def _block_attention(
+    query: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    block: Block,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
+    """query (1, H, N, K), keys and values (1, G, S, K) -> (1, N, H, K)."""
+    num_heads, num_queries = query.shape[1:3]
+    repeats = num_heads // keys.shape[1]
+    if block.is_causal and window is None:
+        x = F.scaled_dot_product_attention(query, keys, values, is_causal=True, scale=scaling, enable_gqa=repeats > 1)
+    else:
+        # The heads that share keys become more queries of one head: no kernel has to repeat keys for them.
+        folded = query.reshape(1, keys.shape[1], repeats * num_queries, query.shape[3])
+        mask = block.mask(window, query, repeats)
+        x = F.scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
+        x = x.reshape(1, num_heads, num_queries, x.shape[3])
+    return x.transpose(1, 2)

@@ -1,0 +1,217 @@
+"""Shared beginnings and what grows from them: keys and values of one trunk and of all its branches, in one buffer.
+
+A trunk is the front that several prompts have in common, usually the system text and a picture; a branch is one prompt
+with what it has of its own and its answer. Memory is the trunk once and each branch's own tokens. This module knows no
+model and no schedule.
+
+Shapes: H key-value heads, T tokens, K head width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from chiasm.generation.cache import enlarged
+from chiasm.generation.prompt import Picture, Prompt
+from chiasm.generation.sampling import Decoding
+
+Finish = Literal["stop", "length"]
+
+Ints = npt.NDArray[np.int32]
+
+SHARED = -1  # owner of the places every branch sees
+GONE = -2  # owner of the places whose branch has left
+
+
+@dataclass(eq=False, slots=True)
+class Branch:
+    """One prompt on its way to an answer: the handle of `Scheduler.submit`.
+
+    `ids` is the answer so far, without the end token. With `targets` nothing is chosen: `log_likelihood` becomes the
+    sum of their log-probabilities. `finish` is set once it has ended; `num_cached` of the prompt's tokens it found
+    computed when it first ran.
+    """
+
+    prompt: Prompt
+    decoding: Decoding
+    limit: int
+    num_shared: int
+    targets: tuple[int, ...] = ()
+    keep: bool = False
+    ids: list[int] = field(default_factory=list)
+    finish: Finish | None = None
+    log_likelihood: float = 0.0
+    num_cached: int = 0
+    has_run: bool = False
+    draw: torch.Generator = field(init=False)
+    trunk: Trunk | None = None
+    number: int = 0  # as which the trunk knows it
+    num_computed: int = 0  # of its own tokens, those whose keys and values are held
+
+    def __post_init__(self) -> None:
+        self.draw = self.decoding.draw()
+
+    @property
+    def num_tokens(self) -> int:
+        """All tokens that have to be computed for the next choice, or for the last target."""
+        return len(self.prompt.ids) + (len(self.targets) - 1 if self.targets else len(self.ids))
+
+    @property
+    def num_new(self) -> int:
+        """Of these, those not computed yet that are its own. It must be growing."""
+        assert self.trunk is not None
+        return self.num_tokens - len(self.trunk) - self.num_computed
+
+    def tokens_from(self, start: int) -> list[int]:
+        """The ids from position `start` on."""
+        length = len(self.prompt.ids)
+        written = list(self.targets[:-1]) if self.targets else self.ids
+        return [*self.prompt.ids[start:], *written[max(0, start - length) :]]
+
+
+@dataclass(slots=True)
+class _Places:
+    """What the buffers hold: whose place each is, at which position of its prompt, and how many are in use."""
+
+    keys: dict[int, torch.Tensor]
+    values: dict[int, torch.Tensor]
+    owner: Ints
+    position: Ints
+    used: int
+
+
+class Trunk:
+    """The first `length` tokens of `prompt`, and a buffer for their keys and values and those of all branches.
+
+    The shared tokens take the first places, in order; every further token the next free one. `num_ready` shared tokens
+    are computed. Nothing counts until `commit`, so a step that was interrupted has changed nothing.
+    """
+
+    def __init__(self, prompt: Prompt, length: int) -> None:
+        self.prompt: Prompt | None = prompt  # for its pixels, until they have been seen
+        self.ids = prompt.ids[:length]
+        self.contents = prompt.contents[:length]
+        self.pictures: tuple[Picture, ...] = tuple(p for p in prompt.pictures if p.end <= length)
+        self.branches: list[Branch] = []
+        self.num_ready = 0
+        self.last_used = 0
+        self._capacity = 0
+        self._numbers = 0
+        owner, position = np.full(length, SHARED, np.int32), np.arange(length, dtype=np.int32)
+        self._places = _Places({}, {}, owner, position, used=length)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def used(self) -> int:
+        """Places in use, those of branches that have left included."""
+        return self._places.used
+
+    @property
+    def num_own(self) -> int:
+        """Tokens that branches hold or will add next."""
+        return sum(branch.num_tokens - len(self) for branch in self.branches)
+
+    def add(self, branch: Branch) -> None:
+        """`branch` grows from here."""
+        self._numbers += 1
+        branch.trunk, branch.number, branch.num_computed = self, self._numbers, 0
+        self.branches.append(branch)
+
+    def drop(self, branch: Branch) -> None:
+        """`branch` has left; its places are free once the buffer is next made smaller or bigger."""
+        self.branches.remove(branch)
+        branch.trunk, branch.num_computed = None, 0
+        places = self._places
+        if not self.branches:
+            places.used = len(self)
+        else:
+            places.owner[places.owner == branch.number] = GONE
+
+    def absorb(self, branch: Branch) -> None:
+        """Make the tokens of `branch`, the only one, part of what is shared, so that a next turn finds them."""
+        if self.branches != [branch] or self.used != len(self) + branch.num_computed:
+            return
+        ids, places = branch.tokens_from(len(self))[: branch.num_computed], self._places
+        contents = [*branch.prompt.contents, *branch.ids][len(self) : len(self) + branch.num_computed]
+        self.pictures = tuple(p for p in branch.prompt.pictures if p.end <= len(self) + len(ids))
+        places.owner[len(self) : places.used] = SHARED
+        self.ids, self.contents = [*self.ids, *ids], [*self.contents, *contents]
+        self.num_ready = len(self.ids)
+        branch.num_computed = 0
+
+    def copy_front(self, source: Trunk, length: int) -> None:
+        """Take the first `length` tokens, computed there, from `source`."""
+        places = source._places
+        capacity = self._capacity = max(self._capacity, len(self))
+        self._places.keys = {i: enlarged(x, length, capacity) for i, x in places.keys.items()}
+        self._places.values = {i: enlarged(x, length, capacity) for i, x in places.values.items()}
+        self.num_ready = length
+
+    def make_room(self, num_own: int) -> None:
+        """Room for `num_own` more tokens of branches; places that are free are used before the buffer grows."""
+        places = self._places
+        if places.used + num_own > self._capacity:
+            gone = places.owner[: places.used] == GONE
+            if 2 * int(gone.sum()) > places.used - len(self):
+                self._places = places = self._compacted(np.flatnonzero(~gone))
+        needed = places.used + num_own
+        if needed > self._capacity:
+            # The first time exactly what is asked for, and a little: most answers are short.
+            self._capacity = max(needed + 16, needed + needed // 8 if self._capacity else 0)
+        if len(places.owner) < needed:
+            more = needed + needed // 4 - len(places.owner)
+            places.owner = np.pad(places.owner, (0, more), constant_values=GONE)
+            places.position = np.pad(places.position, (0, more))
+
+    def _compacted(self, index: npt.NDArray[np.intp]) -> _Places:
+        """The places of `index` alone."""
+        old, index_T = self._places, torch.from_numpy(index)
+
+        def kept(buffers: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+            return {i: x.index_select(2, index_T.to(x.device)) for i, x in buffers.items()}
+
+        return _Places(kept(old.keys), kept(old.values), old.owner[index], old.position[index], len(index))
+
+    def assign(self, owners: list[int], positions: list[int]) -> None:
+        """Say whose the next free places will be; they count after `commit`."""
+        new = slice(self.used, self.used + len(owners))
+        self._places.owner[new], self._places.position[new] = owners, positions
+
+    def visible(self, query: slice, window: int | None) -> torch.Tensor:
+        """Which of the places up to the last of `query` each place of `query` sees: bool (T, S).
+
+        Those that are shared or its own, not after it, and nearer than `window`.
+        """
+        owner, position = self._places.owner, self._places.position
+        theirs, at = owner[None, : query.stop], position[None, : query.stop]
+        mine, here = owner[query, None], position[query, None]
+        seen = ((theirs == SHARED) | (theirs == mine)) & (at <= here)
+        return torch.from_numpy(seen if window is None else seen & (here - at < window))
+
+    def write(self, layer: int, first: int, keys_HTK: torch.Tensor, values_HTK: torch.Tensor) -> None:
+        """Put keys and values (1, H, T, K) of one layer into the places from `first` on."""
+        places = self._places
+        for held, new in ((places.keys, keys_HTK), (places.values, values_HTK)):
+            buffer = held.get(layer)
+            if buffer is None:
+                buffer = held[layer] = new.new_empty(*new.shape[:2], self._capacity, new.shape[3])
+            elif buffer.shape[2] < self._capacity:
+                buffer = held[layer] = enlarged(buffer, min(places.used, buffer.shape[2]), self._capacity)
+            buffer[:, :, first : first + new.shape[2]] = new
+
+    def held(self, layer: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of the first `length` places of one layer, as views."""
+        places = self._places
+        return places.keys[layer][:, :, :length], places.values[layer][:, :, :length]
+
+    def commit(self, used: int) -> None:
+        """What was written counts: all shared tokens, and `used` places."""
+        self.num_ready, self._places.used = len(self.ids), used
+        self.prompt = None
