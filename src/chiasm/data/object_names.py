@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
@@ -26,22 +27,40 @@ def mentioned(text: str, language: str = "en") -> dict[str, int]:
 
     Raises `ValueError` for another language.
     """
-    if language not in ("en", "zh"):
-        raise ValueError(f"objects are found in 'en' and 'zh' text, not in {language!r}")
     counts: dict[str, int] = {}
-    for category in _in_english(text) if language == "en" else _in_chinese(text):
-        counts[category] = counts.get(category, 0) + 1
+    for named in find(text, language):
+        counts[named.category] = counts.get(named.category, 0) + 1
     return counts
 
 
-def _in_english(text: str) -> Iterator[str]:
-    words = [_without_possessive(token) for token in _TOKEN.findall(text.lower())]
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A category and the characters `begin` to `end` of the text that name it."""
+
+    category: str
+    begin: int
+    end: int
+
+
+def find(text: str, language: str = "en") -> Iterator[Named]:
+    """Where `text` names an object, in its order; `language` is "en" or "zh". Raises `ValueError` for another one.
+
+    Positions are those of `text.lower()`, which differ only behind letters such as İ that become two.
+    """
+    if language not in ("en", "zh"):
+        raise ValueError(f"objects are found in 'en' and 'zh' text, not in {language!r}")
+    return _in_english(text) if language == "en" else _in_chinese(text)
+
+
+def _in_english(text: str) -> Iterator[Named]:
+    tokens = list(_TOKEN.finditer(text.lower()))
+    words = [_without_possessive(token[0]) for token in tokens]
     phrases = _phrases()
     at = 0
     while at < len(words):
         word = words[at]
         if (word in ("orange", "oranges") or word in lists.GAMES) and _is_thing(words, at):
-            yield "sports ball" if word in lists.GAMES else "orange"
+            yield Named("sports ball" if word in lists.GAMES else "orange", *tokens[at].span())
             at += 1
             continue
         if word in lists.KIN and (animal := _young_animal(words, at)):
@@ -50,7 +69,7 @@ def _in_english(text: str) -> Iterator[str]:
         for phrase, category in phrases.get(word, ()):
             if tuple(words[at : at + len(phrase)]) == phrase and not _goes_on(words, at + len(phrase)):
                 if category:
-                    yield category
+                    yield Named(category, tokens[at].start(), tokens[at + len(phrase) - 1].end())
                 at += len(phrase)
                 break
         else:
@@ -132,11 +151,11 @@ def _plural(word: str) -> str:
     return word + ("es" if word.endswith(("s", "x", "z", "ch", "sh")) else "s")
 
 
-def _in_chinese(text: str) -> Iterator[str]:
+def _in_chinese(text: str) -> Iterator[Named]:
     pattern, names = _chinese()
     for match in pattern.finditer(text):
         if category := names[match[0]]:
-            yield category
+            yield Named(category, *match.span())
 
 
 @cache

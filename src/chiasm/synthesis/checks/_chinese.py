@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from chiasm.synthesis.checks._names import find
+from chiasm.data.object_names import find
 from chiasm.synthesis.checks._statements import Count, Mention, Place, Position, Statements
 
 _SENTENCE = re.compile(r"[^。！？；\n!?;]+[。！？；\n!?;]?")
@@ -17,14 +17,18 @@ _SUPPOSED = re.compile(
 )
 _COMPARED = re.compile(r"像|如同|类似|形状|造型|图案|形的|状的|仿佛")
 _DENIED = re.compile(r"没有|没|不(?!同|远|少|断|仅|过|错|久)|无(?!论|数)|并非|缺少|缺乏|而非|除了")
-_LIKENESS = re.compile(r"玩具|雕像|雕塑|画着|印着|画像|海报|标志|图案|模型|卡通|毛绒|贴纸|绘画|壁画|装饰画|照片里的|倒影|气球")
+_LIKENESS = re.compile(
+    r"玩具|雕像|雕塑|画着|印着|画像|海报|标志|图案|模型|卡通|毛绒|贴纸|绘画|壁画|装饰画|照片里的|倒影|气球"
+)
 _ABOUT_PICTURE = re.compile(
     r"图[中片里像]|画面|照片|场景|背景|前景|可以看到|能看到|可见|位于|放着|摆着|停着|站着|坐着|躺着|趴着|走着|挂着|有|旁边|正在|"
     r"左侧|右侧|左边|右边|上方|下方|中间|中央|附近"
 )
 _DIGITS = {"一": 1, "两": 2, "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10}
 _CLASSIFIER = "[个只位名头匹辆架张把条艘棵块片本台部件支根顶座盏瓶杯碗盘份]"
-_NUMBER = re.compile(rf"(?P<before>.{{0,4}}?)(?P<number>十[一二三四五六七八九]|[一两二三四五六七八九十]|\d{{1,3}}){_CLASSIFIER}")
+_NUMBER = re.compile(
+    rf"(?P<before>.{{0,4}}?)(?P<number>十[一二三四五六七八九]|[一两二三四五六七八九十]|\d{{1,3}}){_CLASSIFIER}"
+)
 _VAGUE = re.compile(r"(?:大约|大概|约|近|超过|多于|至多|最多|不到|或|第|每|几|另外|另|其他|其余|数|其中|到|、)$")
 _TOTAL = re.compile(r"(?:一共|总共|共|只|仅|仅仅)(?:有)?$")
 _HAS = re.compile(r"(?:图[中片里像]|图片[中里]|画面[中里]|照片[中里]|场景[中里])?(?:一共|总共|共|只|仅)?有$")
@@ -34,7 +38,9 @@ _HOW_MANY = re.compile(
 )
 _SIDES: dict[str, Place] = {"左": "left", "右": "right", "上": "above", "下": "below"}
 # 左手边 is a side, 左手 a hand; 右转 a turn. 上面 and 下面 are mostly "on" and "under" and say little about heights.
-_RELATIVE = re.compile(r"(?:在|位于|站在|坐在|放在|停在)(?P<other>[^，。；在的有]{1,10}?)的?(?P<side>[左右])(?:手)?(?:侧|边|面|方)(?!的?(?:部分|车门|耳|眼|手|脚))")
+_RELATIVE = re.compile(
+    r"(?:在|位于|站在|坐在|放在|停在)(?P<other>[^，。；在的有]{1,10}?)的?(?P<side>[左右])(?:手)?(?:侧|边|面|方)(?!的?(?:部分|车门|耳|眼|手|脚))"
+)
 _HEIGHT = re.compile(r"(?:在|位于|挂在|悬挂在|飞在)(?P<other>[^，。；在的有]{1,10}?)的?(?:正)?(?P<side>[上下])方")
 _ABSOLUTE = re.compile(
     r"(?:图片?|图像|画面|照片|场景)(?:[中里])?的?(?:最|正)?(?P<side>[左右])(?:手)?(?:侧|边|面|方|半部分?|部|下角|上角)"
@@ -43,7 +49,7 @@ _ABSOLUTE = re.compile(
 
 def read(answer: str, question: str = "", *, describes: bool = False) -> Statements:
     """What `answer` says. `describes`: every sentence of it is about the picture, as in a detailed description."""
-    found = [Mention(*each) for each in find(answer, "zh")]
+    found = [Mention(n.category, n.begin, n.end) for n in find(answer, "zh")]
     mentions: list[Mention] = []
     counts: list[Count] = []
     positions: list[Position] = []
@@ -78,11 +84,7 @@ def _judged(text: str, sentence: tuple[int, int], mention: Mention, describes: b
         or _DENIED.search(clause)
         or _COMPARED.search(text, clause_begin, mention.begin)
     )
-    plain = bool(
-        asserted
-        and (describes or _ABOUT_PICTURE.search(text, begin, end))
-        and not _LIKENESS.search(clause)
-    )
+    plain = bool(asserted and (describes or _ABOUT_PICTURE.search(text, begin, end)) and not _LIKENESS.search(clause))
     return Mention(mention.category, mention.begin, mention.end, asserted, plain)
 
 
@@ -109,8 +111,10 @@ def _counts(text: str, sentence: tuple[int, int], mentions: Sequence[Mention]) -
 
 def _describes(between: str) -> bool:
     """Whether what stands between number and noun can belong to the noun: 三只(黑色的)狗, not 三只，狗."""
-    return len(between) <= 8 and (not between or between.endswith("的") or len(between) <= 4) and not re.search(
-        r"[，,。、和与在有是从]", between
+    return (
+        len(between) <= 8
+        and (not between or between.endswith("的") or len(between) <= 4)
+        and not re.search(r"[，,。、和与在有是从]", between)
     )
 
 
@@ -125,13 +129,17 @@ def _answered_count(sentence: str, question: str) -> Iterator[Count]:
     if match is None:
         return
     names = list(find(match["what"], "zh"))
-    numbers = list(re.finditer(rf"(十[一二三四五六七八九]|[一两二三四五六七八九十]|\d{{1,3}})(?:{_CLASSIFIER}|[。！]?$)", sentence.strip()))
+    numbers = list(
+        re.finditer(
+            rf"(十[一二三四五六七八九]|[一两二三四五六七八九十]|\d{{1,3}})(?:{_CLASSIFIER}|[。！]?$)", sentence.strip()
+        )
+    )
     if len(names) != 1 or len(numbers) != 1 or _SUPPOSED.search(sentence) or _DENIED.search(sentence):
         return
-    if names[0][2] != len(match["what"]) or len(sentence) > 16 or _VAGUE.search(sentence[: numbers[0].start()]):
+    if names[0].end != len(match["what"]) or len(sentence) > 16 or _VAGUE.search(sentence[: numbers[0].start()]):
         return
     if (number := _value(numbers[0][1])) is not None:
-        yield Count(names[0][0], number, numbers[0][0].rstrip("。！"), total=True)
+        yield Count(names[0].category, number, numbers[0][0].rstrip("。！"), total=True)
 
 
 def _positions(text: str, sentence: tuple[int, int], mentions: Sequence[Mention]) -> Iterator[Position]:

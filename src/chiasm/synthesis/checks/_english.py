@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from chiasm.synthesis.checks._names import find
+from chiasm.data.object_names import find
 from chiasm.synthesis.checks._statements import Count, Mention, Place, Position, Statements
 
 
@@ -32,7 +32,9 @@ _SUPPOSED = _set(
     "designed intended meant used ability able chance risk risks danger avoid avoiding prevent preventing protect "
     "protecting seem seems appear appears apparently presumably speculate couldn't wouldn't can't shouldn't"
 )
-_COMPARED = _set("like as resemble resembles resembling similar reminiscent than versus unlike symbolizing representing")
+_COMPARED = _set(
+    "like as resemble resembles resembling similar reminiscent than versus unlike symbolizing representing"
+)
 _DENIED = _set(
     "no not none never neither nor without cannot isn't aren't wasn't weren't don't doesn't didn't hasn't haven't lack "
     "lacks lacking absence absent missing devoid free empty instead rather nobody nothing"
@@ -132,7 +134,7 @@ def _sentences(text: str) -> Iterator[_Sentence]:
     lowered = text.lower()
     if len(lowered) != len(text):  # a letter such as İ becomes two: positions would no longer fit
         text = lowered
-    found = [Mention(*each) for each in find(lowered, "en")]
+    found = [Mention(n.category, n.begin, n.end) for n in find(lowered, "en")]
     at = 0
     for number, match in enumerate(_SENTENCE.finditer(lowered)):
         begin, stop = match.span()
@@ -256,8 +258,10 @@ def _number(word: str) -> int | None:
 
 
 def _is_plural(noun: str) -> bool:
-    return noun.endswith("s") or noun in ("people", "men", "women", "children", "sheep", "cattle", "mice", "geese") or (
-        noun.endswith("men")
+    return (
+        noun.endswith("s")
+        or noun in ("people", "men", "women", "children", "sheep", "cattle", "mice", "geese")
+        or (noun.endswith("men"))
     )
 
 
@@ -271,20 +275,20 @@ def _is_total(words: Sequence[str], number: int, end: int) -> bool:
 
 
 def _answered_count(sentence: _Sentence, question: str) -> Iterator[Count]:
-    """"Two." after "How many dogs are there in the image?"."""
+    """ "Two." after "How many dogs are there in the image?"."""
     match = _HOW_MANY.match(question.lower())
     if match is None or not all(word in _EXTENT or word in ("you", "see", "of") for word in match[3].split()):
         return
     names = list(find(match[1], "en"))
     numbers = [(i, n) for i, word in enumerate(sentence.words) if (n := _number(word)) is not None]
-    if len(names) != 1 or names[0][2] != len(match[1]) or names[0][1] != 0 or len(numbers) != 1:
+    if len(names) != 1 or names[0].end != len(match[1]) or names[0].begin != 0 or len(numbers) != 1:
         return
     at, number = numbers[0]
     if len(sentence.words) > 8 or not (_SUPPOSED | _VAGUE | _DENIED).isdisjoint(sentence.words):
         return
-    if sentence.mentions and sentence.mentions[0][2].category != names[0][0]:
+    if sentence.mentions and sentence.mentions[0][2].category != names[0].category:
         return
-    yield Count(names[0][0], number, sentence.quote(at, at + 1), total=True)
+    yield Count(names[0].category, number, sentence.quote(at, at + 1), total=True)
 
 
 def _positions(sentence: _Sentence) -> Iterator[Position]:
@@ -337,7 +341,7 @@ def _sided(sentence: _Sentence, place: Place, begin: int, at: int) -> Iterator[P
 
 
 def _relative(sentence: _Sentence, place: Place, begin: int, at: int, target: int) -> Iterator[Position]:
-    """"A to the left of B": B is the next object named, at most three words on."""
+    """ "A to the left of B": B is the next object named, at most three words on."""
     other = next(((first, end, m) for first, end, m in sentence.mentions if target <= first <= target + 3), None)
     if other is None or not _alone(sentence.words, other[1]):
         return

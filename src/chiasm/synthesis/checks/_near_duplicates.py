@@ -107,7 +107,7 @@ def _shingles(text: str) -> NDArray[np.uint64]:
     hashes *= np.uint64(0xBF58476D1CE4E5B9)
     hashes ^= hashes >> np.uint64(32)
     # A letter behind a letter begins nothing; each Chinese character does.
-    letter = ((codes >= ord("0")) & ~han & (codes != ord("?")) & (codes != ord(":")) & (codes != ord(";")))
+    letter = (codes >= ord("0")) & ~han & (codes != ord("?")) & (codes != ord(":")) & (codes != ord(";"))
     begins = np.ones(len(hashes), dtype=bool)
     begins[1 : len(codes)] = ~(letter[1:] & letter[:-1]) & (codes[1:] != ord(" "))
     return hashes[begins]

@@ -16,7 +16,9 @@ _ENDED = re.compile(r"""[.!?…。！？][)\]}"'”’»」』）】*_`]*$|[)\]�
 _ITEM = re.compile(r"^\s*(?:[-*•·]|\d{1,2}[.)、]|（\d{1,2}）)\s*")
 # "6." and nothing behind it: a list that breaks off, though it ends with a full stop.
 _EMPTY_ITEM = re.compile(r"\n\s*(?:[-*•·]|\d{1,2}[.)、]|（\d{1,2}）)\s*(?:\*\*)?$")
-_DANGLING = re.compile(r"(?:[,:;，：；、\-–—(（\[“「]|\b(?:and|or|but|the|an|of|with|to|in|on|at|is|are|which|that))$", re.I)
+_DANGLING = re.compile(
+    r"(?:[,:;，：；、\-–—(（\[“「]|\b(?:and|or|but|the|an|of|with|to|in|on|at|is|are|which|that))$", re.I
+)
 _PHRASE = 5  # words; "Red and white" is a whole answer
 _PHRASE_CHARACTERS = 12  # the same in Chinese
 
@@ -34,9 +36,9 @@ def check(reading: Reading) -> Iterator[str]:
 
 
 def _is_cut(text: str, *, chinese: bool) -> bool:
-    if _DANGLING.search(text) or _EMPTY_ITEM.search(text):
+    if _DANGLING.search(text[-24:]) or _EMPTY_ITEM.search(text):
         return True
-    if _ENDED.search(text):
+    if _ENDED.search(text[-8:]):
         return False
     *before, line = text.splitlines()
     if _ITEM.match(line):

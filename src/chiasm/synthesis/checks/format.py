@@ -33,8 +33,8 @@ _TOKEN = re.compile(
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffd\ufffe\uffff]")
 _FENCE = re.compile(r'^\s*(?:```|\{\s*["\']\w|\[\s*\{)')
 _SENTENCE = re.compile(r"[^.!?。！？\n]{12,}")
-_LOOP = re.compile(r"(.{4,60}?)\1{3,}", re.DOTALL)
 _SAME = 3  # a sentence that stands there as often is a model going round in circles
+_PERIODS = range(2, 61)  # characters of what is said over and over at the end
 _LONG = 40  # characters; a shorter answer ("Yes, there is.") may come twice
 
 
@@ -57,7 +57,9 @@ def _emptiness(reading: Reading) -> Iterator[str]:
     for number, turn in enumerate(reading.sample.turns, start=1):
         for name, text, limit in (("question", turn.question, MAX_QUESTION), ("answer", turn.answer, MAX_ANSWER)):
             if not any(map(str.isalnum, text)):
-                yield f"{name} {number} is empty" if not text.strip() else f"{name} {number} has no word: {quoted(text)}"
+                yield (
+                    f"{name} {number} is empty" if not text.strip() else f"{name} {number} has no word: {quoted(text)}"
+                )
             elif len(text) > limit:
                 yield f"{name} {number} has {len(text):,} characters, more than {limit:,}"
 
@@ -83,9 +85,12 @@ def _repetition(reading: Reading) -> Iterator[str]:
 
 
 def _looping(answer: str) -> str | None:
-    """What an answer ends by repeating. Only its end is looked at: a loop, once entered, is not left."""
-    match = _LOOP.search(answer[-300:])
-    return match[1].strip() if match and any(map(str.isalnum, match[1])) else None
+    """What an answer ends by saying four times over. Only its end is looked at: a loop, once entered, is not left."""
+    for period in _PERIODS:
+        if answer[-3 * period :] == answer[-4 * period : -period]:
+            unit = answer[-period:]
+            return unit.strip() if any(map(str.isalnum, unit)) else None
+    return None
 
 
 def _left_inside(text: str) -> Iterator[str]:

@@ -92,7 +92,7 @@ def check(reading: Reading) -> Iterator[str]:
             if any(word in lowered for word in needed) and (match := pattern.search(text)) is not None:
                 if not _shown(match[0].lower(), reading.captions):
                     yield f"speaks of what it was told: {quoted(match[0])}"
-        if "." in text and (numbers := _NUMBERS.search(text)):
+        if ("0." in text or "[." in text) and (numbers := _NUMBERS.search(text)):
             yield f"gives coordinates: {quoted(numbers[0])}"
 
 
