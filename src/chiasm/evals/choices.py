@@ -1,10 +1,10 @@
 """Reading which option an answer to a multiple-choice question chose, by a documented grammar. Pure; ours.
 
-Published scripts read less (SEED-Bench's only a bare letter); their rules stand with their benchmarks. The grammar, first
-rule that applies:
+Published scripts read less (SEED-Bench's only a bare letter); their rules stand with their benchmarks. The grammar,
+first rule that applies:
 
-1. letter first   "B", "b", "(B)", "B.", "B) cat", "B: cat", "B cat", "B选项". A first "A" or "I" followed by a plain word
-                  is a word ("A cat is here"), unless that option's text follows ("A cat" where A is "cat").
+1. letter first   "B", "b", "(B)", "B.", "B) cat", "B: cat", "B cat", "B选项". A first "A" or "I" with a plain word
+                  behind is a word ("A cat is here"), unless that option's text follows ("A cat" where A is "cat").
 2. statement      "The answer is B.", "Answer: (b)", "I think it is B", "option B", "答案是B", "应该选B".
 3. option text    the whole answer, or what a statement says, is the text of exactly one option ("cat", "It is a cat.").
 4. letter inside  one option's capital letter, in brackets or standing alone ("Surely B", "so (C) is right").
@@ -152,7 +152,9 @@ def _inside(text: str, texts: Mapping[str, str]) -> str | None:
             after = text[match.end(1) : match.end(1) + _ROOM]
             if letter not in texts:
                 continue
-            if _DENIED.search(text[max(0, match.start() - _ROOM) : match.start()]) or _names_another(after, letter, texts):
+            if _DENIED.search(text[max(0, match.start() - _ROOM) : match.start()]) or _names_another(
+                after, letter, texts
+            ):
                 return None
             if letter in "AI" and pattern is _ALONE and not re.match(_STOP, after):
                 continue  # an article or a pronoun

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from chiasm.conversation import Conversation, user
+from chiasm.errors import UserError
 
 if TYPE_CHECKING:
     from chiasm.evals.judging import Judging
@@ -41,7 +42,12 @@ class Question:
 
     @property
     def conversation(self) -> Conversation:
-        """The question as a conversation: the pictures first, each on a line of its own."""
+        """The question as a conversation: the pictures first, each on a line of its own.
+
+        Raises `UserError` for one without text: of some files of answers only the truths are known.
+        """
+        if not self.text:
+            raise UserError(f"the question {self.key} has no text: such answers can be scored, but nobody can be asked")
         return Conversation((user(self.text, self.images),), self.key)
 
 

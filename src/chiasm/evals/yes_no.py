@@ -5,8 +5,9 @@ rules stand with their benchmarks. The grammar, first rule that applies:
 
 1. whole answer    "y", "n", "true", "false", "对", "错" and the like, alone.
 2. doubt           "not sure", "cannot tell", "no idea", "不确定", "无法判断" anywhere, unless the answer begins with a
-                   yes or no of its own ("No, I am not sure it is there" is a no).
-3. first word      "Yes.", "yes, there is", "Nope", "NO", "是的", "没有"; also behind "Answer:", "The answer is", "答案是".
+                   yes or no of its own ("No, I am not sure" is a no).
+3. first word      "Yes.", "yes, there is", "Nope", "NO", "是的", "没有"; also behind "Answer:", "The answer is",
+                   "答案是".
 4. a word inside   "I would say yes", "There is no dog here".
 
 Whoever says both ("yes and no", "yes or no") said neither. "Not" alone is no "no": it may deny anything.
@@ -40,8 +41,11 @@ _DOUBT = re.compile(
     r"|不太?(?:确定|清楚)|不知道|不好说|说不准|无法|不能确定|看不清|难以|也许|有?可能"
 )
 _OWN = re.compile(rf"(?:{_YES}|{_NO}){_WORD_END}(?!\s+(?:idea|way|clue)\b)")
-_BOTH = re.compile(rf"{_YES}\s*(?:,|/|or|and)?\s*{_NO}{_WORD_END}|{_NO}\s*(?:,|/|or|and)\s*{_YES}{_WORD_END}|是否|是不是|有没有|对不对|能不能")
-# Chinese says yes by the verb that was asked with; no always has a 不, 没, 无, 否 or 非 in front. No is looked for first.
+_BOTH = re.compile(
+    rf"{_YES}\s*(?:,|/|or|and)?\s*{_NO}{_WORD_END}|{_NO}\s*(?:,|/|or|and)\s*{_YES}{_WORD_END}"
+    r"|是否|是不是|有没有|对不对|能不能"
+)
+# Chinese says yes by the verb that was asked with, and no with a 不, 没, 无, 否 or 非 in front: no is looked for first.
 _NO_HAN = re.compile(r"不|没|沒|无|無|否|非|错|錯|未")
 _YES_HAN = re.compile(r"是|有|对|對|能|可以|会|會|正确|正確|存在|确实|確實|嗯|好")
 
