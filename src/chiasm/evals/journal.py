@@ -143,6 +143,28 @@ def write_json(path: Path, value: object) -> None:
 
 
 @contextlib.contextmanager
+def alone(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Whether this process is the only one in the block of this `path`; with `wait`, after others have left it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield True
+        return
+    with _clearly(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    with file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            first = True
+        except BlockingIOError:
+            first = False
+        except OSError:  # a file system without locks
+            first = True
+        yield first
+
+
+@contextlib.contextmanager
 def _clearly(path: Path) -> Iterator[None]:
     try:
         yield

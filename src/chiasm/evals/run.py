@@ -5,14 +5,15 @@ Whoever answers is a `chiasm.chat.ChatModel`, who groups questions by picture as
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from chiasm.chat import ChatModel, Ranker, Sampling
+from chiasm.chat import Answer, ChatModel, Ranker, Sampling
 from chiasm.errors import UserError
 from chiasm.evals.answers import answer_record
 from chiasm.evals.files import read_json
@@ -160,19 +161,33 @@ def answer(
 ) -> None:
     """Ask a shard's unanswered questions, greedily; each answer is on the disk soon after it is given.
 
-    What an answer used stands in its `metadata`: tokens, why it ended, and the seconds since the one before.
+    What an answer used stands in its `metadata`: tokens, why it ended, and the seconds since the one before. A question
+    to which a server gave no answer at all stays unanswered.
     """
     with Journal(shard.file(folder, "answers")) as journal:
         if journal.note:
             note(journal.note)
         asked = unanswered(folder, task, shard.of(questions))
         sampling, before = Sampling(max_tokens=run.max_tokens), time.monotonic()
-        for given in model.answer_all([question.conversation for question in asked], sampling):
-            now = time.monotonic()
-            about = {"finish_reason": given.finish_reason, **asdict(given.usage), "seconds": round(now - before, 6)}
-            journal.append(answer_record(asked[given.index], given.text, run.model, about))
-            before = now
-            advance(1)
+        with _closing(model.answer_all([question.conversation for question in asked], sampling)) as answers:
+            for given in answers:
+                if not given.text and given.finish_reason == "unknown":
+                    continue  # a server that gave no answer; the next run asks again
+                now = time.monotonic()
+                about = {"finish_reason": given.finish_reason, **asdict(given.usage), "seconds": round(now - before, 6)}
+                journal.append(answer_record(asked[given.index], given.text, run.model, about))
+                before = now
+                advance(1)
+
+
+@contextlib.contextmanager
+def _closing(answers: Iterator[Answer]) -> Iterator[Iterator[Answer]]:
+    """Interrupted, whoever answers ends its work at once and in order."""
+    try:
+        yield answers
+    finally:
+        if isinstance(answers, Generator):
+            answers.close()
 
 
 def rank(
