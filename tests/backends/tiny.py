@@ -43,11 +43,18 @@ def script(assistant: LocalChatModel, text: str, end: bool = True) -> None:
     """Make the model write `text`, byte by byte, whatever it is asked; then its end token, else the text again."""
     wanted = assistant.processor.tokenizer.encode_text(text) + [257] * end
     model, written = assistant.model, [0] * 64
+
     embed = model.embed
 
     def scripted_embed(ids: torch.Tensor, features: torch.Tensor | None = None) -> torch.Tensor:
-        written[:] = [0] * 64  # a prompt is embedded here, a chosen token is not
+        written[:] = [0] * 64  # a stream embeds its prompt here, not the tokens it chooses
         return embed(ids, features)
+
+    def begun(_: object, __: object, given: dict[str, torch.Tensor]) -> None:
+        if given["inputs_embeds"].shape[1] > 1:  # one of many: its prompt; a chosen token comes alone
+            written[:] = [0] * 64
+
+    model.language_model.base_model.register_forward_pre_hook(begun, with_kwargs=True)
 
     def scripted_logits(x: torch.Tensor) -> torch.Tensor:
         rows = []

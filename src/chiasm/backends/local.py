@@ -8,15 +8,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 
+from chiasm.backends.local_prompts import Attempts, PromptWriter
 from chiasm.backends.stop_strings import StopStrings
-from chiasm.chat import Answer, Delta, Sampling, Usage, collect
+from chiasm.chat import Answer, Delta, Ranking, Sampling, Usage, collect
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
-from chiasm.generation.engine import Answering, Engine, Session
+from chiasm.generation.engine import Engine, Session
 from chiasm.generation.prompt import Prompt
 from chiasm.generation.sampling import Decoding
 from chiasm.models.device import usable_device
@@ -26,19 +27,30 @@ from chiasm.processing.processor import Processor
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _NUM_SESSIONS = 4  # ours: caches of so many conversations are kept (0.5 GB a thousand tokens of a 7B model in bf16)
 
+_Made = TypeVar("_Made")
+
 
 class LocalChatModel:
     """`model` and `processor` together; both are plain and may be used by themselves.
 
-    The model is put into evaluation mode. The caches of the last conversations are kept, so that the next turn of one,
-    or another question about its picture, computes only what is new.
+    The model is put into evaluation mode, and must not change from then on: the caches of the last conversations and
+    the features of pictures are kept, so that the next turn of one, or another question about its picture, computes
+    only what is new. `batch_size` is how many of many conversations are on their way at once, `cache_bytes` how much
+    their keys and values may take: by default 2 GiB, on a GPU half of what is free.
     """
 
     def __init__(
-        self, model: Llava, processor: Processor, *, batch_size: int = 8, num_sessions: int = _NUM_SESSIONS
+        self,
+        model: Llava,
+        processor: Processor,
+        *,
+        batch_size: int = 32,
+        num_sessions: int = _NUM_SESSIONS,
+        cache_bytes: int | None = None,
     ) -> None:
         self.model, self.processor, self.batch_size = model.eval(), processor, batch_size
-        self._engine = Engine(model)
+        self._engine = Engine(model, cache_bytes)
+        self._writer = PromptWriter(processor)
         self._sessions: list[Session] = []  # the longest unused first; one in use is not in it
         self._num_sessions = num_sessions
         self._pool = threading.Lock()
@@ -83,7 +95,7 @@ class LocalChatModel:
 
         Raises `UserError` for a conversation that cannot be encoded or does not fit, at the first piece.
         """
-        prompt = self._prompt(conversation)
+        prompt = self._writer.prompt(conversation, self._writer.album())
         text, stop = self.processor.tokenizer.decode_stream(), self._stop(sampling)
         session = self._take(prompt)
         try:
@@ -101,38 +113,68 @@ class LocalChatModel:
             self._put_back(session)
 
     def answer_all(self, conversations: Sequence[Conversation], sampling: Sampling) -> Iterator[Answer]:
-        """Answers in the order they finish, `batch_size` at a time; greedy ones are those of `stream`."""
-        texts = [self.processor.tokenizer.decode_stream() for _ in conversations]
-        stops = [self._stop(sampling) for _ in conversations]
-        shown: list[list[str]] = [[] for _ in conversations]
-        num_prompt = [0] * len(conversations)
+        """Answers in the order they finish; greedy ones are those of `stream`.
+
+        Conversations with the same system text and pictures are answered together, whatever their order: a picture is
+        opened and encoded once, what they share is computed once. Pictures are opened as they are needed, by a thread.
+        Conversations that cannot be encoded or do not fit are left out; when all others are answered,
+        `UnansweredError` says which (for one conversation alone its own error).
+        """
+        decoding, answers = self._decoding(sampling), dict[int, _Text]()
 
         def prompts() -> Iterator[Prompt]:
-            for index, conversation in enumerate(conversations):
-                prompt = self._prompt(conversation)
-                num_prompt[index] = len(prompt.ids)
+            for index, prompt in attempts:
+                answers[index] = _Text(self, sampling, len(prompt.ids))
+                asked.append(index)
                 yield prompt
 
-        def heard(index: int, token_id: int) -> bool:
-            shown[index].append(stops[index].feed(texts[index].feed(token_id)))
-            return stops[index].stopped
+        def made(index: int) -> Prompt:
+            prompt = self._writer.prompt(conversations[index], album)
+            self._engine.limit(prompt, decoding)  # raises where it does not fit
+            return prompt
 
-        answers = self._engine.generate(prompts(), self._decoding(sampling), self.batch_size, heard)
-        while True:
-            with self._steps:
-                generated = next(answers, None)
-            if generated is None:
-                return
-            index = generated.index
-            shown[index] += stops[index].feed(texts[index].finish()), stops[index].finish()
-            usage = Usage(num_prompt[index], 0, len(generated.ids))
-            yield Answer("".join(shown[index]), generated.finish, usage, index)
+        asked: list[int] = []  # the index of each prompt
+        album, attempts = self._writer.album(), Attempts(conversations, made)
+        generating = self._engine.generate(
+            prompts(), decoding, self.batch_size, lambda place, token: answers[asked[place]].hears(token)
+        )
+        while (generated := self._next(generating)) is not None:
+            index = asked[generated.index]
+            answer = answers.pop(index)
+            usage = Usage(answer.num_prompt, generated.num_cached, len(generated.ids))
+            yield Answer(answer.finished(), generated.finish, usage, index)
+        attempts.check()
 
-    def _prompt(self, conversation: Conversation) -> Prompt:
-        turns = conversation.turns
-        if turns and turns[-1].role != "user":
-            raise UserError("the last turn is the assistant's: there is nothing to answer. End with a turn of the user")
-        return self._engine.prompt(self.processor.encode(conversation))
+    def rank_all(self, conversations: Sequence[Conversation], options: Sequence[Sequence[str]]) -> Iterator[Ranking]:
+        """Rankings in the order they finish: how likely each of `options[i]` is as the answer to conversation i.
+
+        An option is written behind the conversation as the template begins an answer, trimmed, without what ends it.
+        Log-probabilities are computed in float32. Conversations are ordered, and errors told, as in `answer_all`.
+        Raises `ValueError` when there are not as many lists of options as conversations.
+        """
+        if len(conversations) != len(options):
+            raise ValueError(f"{len(conversations)} conversations but {len(options)} lists of options")
+
+        def questions() -> Iterator[tuple[Prompt, list[list[int]]]]:
+            for index, question in attempts:
+                asked.append((index, tuple(len(answer) for answer in question[1])))
+                yield question
+
+        def made(index: int) -> tuple[Prompt, list[list[int]]]:
+            if not options[index]:
+                raise UserError("there is no option to rank")
+            prompt = self._writer.prompt(conversations[index], album)
+            answers = [self._writer.answer_ids(conversations[index], option) for option in options[index]]
+            self._engine.check_fits(prompt, max(map(len, answers)))
+            return prompt, answers
+
+        asked: list[tuple[int, tuple[int, ...]]] = []  # of each question its index and its options' tokens
+        album, attempts = self._writer.album(), Attempts(conversations, made)
+        ranking = self._engine.rank(questions(), self.batch_size)
+        while (ranked := self._next(ranking)) is not None:
+            index, num_tokens = asked[ranked.index]
+            yield Ranking(tuple(ranked.log_likelihoods), num_tokens, index)
+        attempts.check()
 
     def _decoding(self, sampling: Sampling) -> Decoding:
         return Decoding(
@@ -142,9 +184,9 @@ class LocalChatModel:
     def _stop(self, sampling: Sampling) -> StopStrings:
         return StopStrings((*self.processor.stop, *sampling.stop))
 
-    def _next(self, answering: Answering) -> int | None:
+    def _next(self, steps: Iterator[_Made]) -> _Made | None:
         with self._steps:
-            return next(answering, None)
+            return next(steps, None)
 
     def _take(self, prompt: Prompt) -> Session:
         """The kept session that shares most with `prompt`, out of the pool, or a new one rather than spoil it."""
@@ -162,6 +204,26 @@ class LocalChatModel:
             if session.contents:
                 self._sessions.append(session)
             del self._sessions[: max(0, len(self._sessions) - self._num_sessions)]
+
+
+class _Text:
+    """The text of one of many answers, id by id."""
+
+    def __init__(self, model: LocalChatModel, sampling: Sampling, num_prompt: int) -> None:
+        self.num_prompt = num_prompt
+        self._text = model.processor.tokenizer.decode_stream()
+        self._stop = StopStrings((*model.processor.stop, *sampling.stop))
+        self._shown: list[str] = []
+
+    def hears(self, token: int) -> bool:
+        """Take one more id; True when a stop string has ended the answer."""
+        self._shown.append(self._stop.feed(self._text.feed(token)))
+        return self._stop.stopped
+
+    def finished(self) -> str:
+        """The whole text."""
+        self._shown += self._stop.feed(self._text.finish()), self._stop.finish()
+        return "".join(self._shown)
 
 
 def _several(images: Iterable[object]) -> Iterable[object]:

@@ -25,7 +25,6 @@ from chiasm.generation.scheduler import Event, Scheduler, Stepper, log_likelihoo
 from chiasm.generation.trunk import Branch, Finish
 from chiasm.models import language
 from chiasm.models.llava import Llava
-from chiasm.processing.processor import Example
 
 # Ours. Of keys and values: 2 GiB are 46,000 tokens of a 135M model in float32, 4,000 of a 7B model in bfloat16.
 _CACHE_BYTES = 2 << 30
@@ -141,10 +140,6 @@ class Engine:
         """An empty session."""
         return Session(GrowingCache(self._config))
 
-    def prompt(self, example: Example) -> Prompt:
-        """The prompt of a `processing.Example` made for this model."""
-        return Prompt.from_example(example, self.model.config.image_token_id)
-
     def limit(self, prompt: Prompt, decoding: Decoding) -> int:
         """How many tokens the answer may have; raises `UserError` when the prompt alone fills the context."""
         bound = self.max_positions
@@ -157,6 +152,14 @@ class Engine:
                 f"context holds {bound}, the answer included. Leave out turns or pictures"
             )
         return min(decoding.max_tokens, bound - len(prompt.ids))
+
+    def check_fits(self, prompt: Prompt, num_answer: int) -> None:
+        """Raise `UserError` unless the context holds `prompt` and an answer of `num_answer` tokens."""
+        if self.limit(prompt, Decoding(max_tokens=num_answer)) < num_answer:
+            raise UserError(
+                f"the conversation takes {len(prompt.ids)} tokens and its answer {num_answer}, and this model's "
+                f"context holds {self.max_positions}. Leave out turns or pictures, or shorten the answer"
+            )
 
     def stream(self, prompt: Prompt, decoding: Decoding, session: Session | None = None) -> Answering:
         """The answer to `prompt`, id by id; what `session` already holds of it is not computed again."""
@@ -235,13 +238,8 @@ class Engine:
     def _scored(self, prompt: Prompt, answer: Sequence[int]) -> Branch:
         if not answer:
             raise ValueError("an answer to be ranked needs at least one token")
-        decoding = Decoding(max_tokens=len(answer))
-        if self.limit(prompt, decoding) < len(answer):
-            raise UserError(
-                f"the conversation takes {len(prompt.ids)} tokens, an option {len(answer)}, and this model's context "
-                f"holds {self.max_positions}. Leave out turns or pictures, or shorten the option"
-            )
-        shared = prompt.num_shared(prompt.contents)
+        self.check_fits(prompt, len(answer))
+        decoding, shared = Decoding(max_tokens=len(answer)), prompt.num_shared(prompt.contents)
         return Branch(prompt, decoding, len(answer), shared, targets=tuple(answer))
 
     def _num_cached(self) -> int:

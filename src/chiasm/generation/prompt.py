@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 import torch
 
-from chiasm.processing.processor import Example
-
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -38,25 +36,6 @@ class Prompt:
             # A placeholder says nothing about which picture it holds; the digest does.
             contents[picture.start : picture.end] = [picture.key] * (picture.end - picture.start)
         object.__setattr__(self, "contents", contents)
-
-    @classmethod
-    def from_example(cls, example: Example, image_token_id: int) -> Prompt:
-        """The prompt of an encoded conversation; `image_token_id` is the placeholder in its ids.
-
-        Raises `ValueError` when placeholders and layouts disagree.
-        """
-        ids: list[int] = example.input_ids.tolist()
-        places = [position for position, token in enumerate(ids) if token == image_token_id]
-        expected = sum(layout.num_tokens for layout in example.layouts)
-        if len(places) != expected:
-            raise ValueError(f"{len(places)} placeholders ({image_token_id}) in the ids but {expected} in the layouts")
-        pictures, used, tile = [], 0, 0
-        for layout, key in zip(example.layouts, example.picture_keys, strict=True):
-            start = places[used]
-            pictures.append(Picture(key, start, start + layout.num_tokens, tile, layout.tiles))
-            used += layout.num_tokens
-            tile += layout.tiles
-        return cls(ids, example.pixels, tuple(pictures))
 
     def num_shared(self, seen: list[int | str]) -> int:
         """How many tokens at the front equal those of `seen`, never ending inside a picture.
