@@ -1,4 +1,4 @@
-"""`chiasm data`: draw a world, check samples, look at one as the model sees it."""
+"""`chiasm data`: draw a world, mix sets, check samples, look at them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chiasm.cli.data_mix import mix
+
 if TYPE_CHECKING:
     from chiasm.data.check import CheckReport
     from chiasm.processing.processor import Processor
@@ -17,9 +19,11 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Draw a world, check samples, look at one as the model sees it.",
+    help="Draw a world, mix data sets, check samples, look at them as the model sees them.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.command()(mix)
 
 _Records = Annotated[Path, typer.Argument(help="LLaVA's JSON: a list, or one record a line.")]
 _Images = Annotated[Path | None, typer.Option(help="The folder picture paths are relative to.")]
