@@ -27,12 +27,10 @@ def _known_form(name: str | None) -> str | None:
     return name
 
 
-def mix(
+def mix(  # noqa: PLR0913, PLR0917 - one argument an option
     mixture: Annotated[str, typer.Argument(metavar="FILE|NAME", help="A YAML file, or the name of a mixture.")],
     out: Annotated[Path | None, typer.Option(help="The file to write; with --format wds, the folder.")] = None,
-    root: Annotated[
-        Path, typer.Option(help="Where the sets' own files are, each in its folder or all in one.")
-    ] = Path(),
+    root: Annotated[Path, typer.Option(help="Where the sets' own files are, or their folders.")] = Path(),
     images: Annotated[
         Path | None, typer.Option(help="The folder picture names are relative to: missing ones are counted.")
     ] = None,
