@@ -27,6 +27,8 @@ __all__ = ["Ask", "Patience", "dispatch"]
 
 Ask = Callable[[Conversation, Sampling], Answer]
 
+_WAITING = 16  # tries that may wait for their time, beyond as many as may be under way; ours
+
 
 def dispatch(
     requests: Iterable[Request],
@@ -128,6 +130,9 @@ class _Job:
     def _send(self) -> None:
         """Hand out all that may go now."""
         while self._stop is None and self._num_under_way < self.pace.limit:
+            # What has ended and waits for the caller takes room too, or a slow caller would pile it up.
+            if self._num_under_way + len(self._ended) + len(self._told) >= 2 * self.pace.most:
+                return
             if self.clock.now() < self.pace.paused_until:
                 return
             attempt = self._next()
@@ -149,7 +154,7 @@ class _Job:
         if self._later and self._later[0][0] <= self.clock.now():
             return heapq.heappop(self._later)[2]
         # Tries that wait for their time take room too, or a failing provider would be asked ever more new things.
-        if self._told or len(self._later) >= self.pace.most:
+        if self._told or len(self._later) >= self.pace.most + _WAITING:
             return None
         return self._fresh()
 
@@ -248,7 +253,7 @@ class _Job:
             # With money short, a reply must come first; without requests under way the job has stopped already.
             return None if self._num_under_way else self.pace.paused_until - self.clock.now()
         due = self._later[0][0] if self._later else None
-        if not self._exhausted and len(self._later) < self.pace.most:
+        if not self._exhausted and len(self._later) < self.pace.most + _WAITING:
             due = self.pace.paused_until
         return None if due is None else max(due, self.pace.paused_until) - self.clock.now()
 

@@ -68,7 +68,8 @@ class Journal:
         try:
             self._take_lock()
             self._replay = Replay.of(self._file)
-            _flush_folder(self.folder)
+            if durable:
+                _flush_folder(self.folder)
         except BaseException:
             os.close(self._file)
             raise
@@ -172,8 +173,9 @@ class Journal:
         """Flush, and let other processes in. A second call does nothing."""
         with self._write_lock, self._flush_lock:
             if self._file >= 0:
-                with contextlib.suppress(OSError):
-                    os.fsync(self._file)
+                if self._durable_wanted:
+                    with contextlib.suppress(OSError):
+                        os.fsync(self._file)
                 os.close(self._file)
                 self._file, self._broken = -1, f"{self.path} is closed"
 

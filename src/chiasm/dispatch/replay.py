@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -67,26 +66,23 @@ class Replay:
             self.notes.append(f"dropped a torn last line of {len(line)} bytes")
 
     def _take(self, line: bytes, offset: int) -> None:
-        record = _parsed(line)
-        takers: dict[object, Callable[[dict[str, Any], int], None]] = {
-            "said": self._said,
-            "sent": self._sent,
-            "replied": self._replied,
-            "failed": self._failed,
-        }
-        taker = takers.get(record.get("type")) if record is not None else None
-        if record is None or taker is None:
-            self._num_foreign += 1
-            return
+        record = _parsed(line) or {}
         try:
-            taker(record, offset)
-        except (KeyError, TypeError, ValueError):
+            match record.get("type"):
+                case "said":
+                    self.said.add(bytes.fromhex(record["digest"]))
+                case "sent":
+                    self._sent(record)
+                case "replied":
+                    self._replied(record, offset)
+                case "failed":
+                    self._failed(record, offset)
+                case _:
+                    self._num_foreign += 1
+        except (LookupError, TypeError, ValueError):
             self._num_foreign += 1
 
-    def _said(self, record: dict[str, Any], _: int) -> None:
-        self.said.add(bytes.fromhex(record["digest"]))
-
-    def _sent(self, record: dict[str, Any], _: int) -> None:
+    def _sent(self, record: dict[str, Any]) -> None:
         number, worst = _whole(record["number"]), record["worst"]
         bound = Usage(_whole(worst[0]), 0, _whole(worst[1]))
         if number in self._open or number in self._ended:
