@@ -1,4 +1,4 @@
-"""Checks of what a teacher wrote: one file each, found by file name, which is also the reason samples are counted under.
+"""Checks of what a teacher wrote: one file each; its name is the reason samples are counted under.
 
 A file defines `ORDER`, its place among the checks, and `check(reading) -> Iterator[str]`: what is wrong with a sample,
 each in one sentence with the offending words between “ and ”. Checks keep nothing between samples. What needs all

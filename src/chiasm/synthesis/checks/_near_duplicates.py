@@ -83,7 +83,8 @@ class NearDuplicates:
         hashes = _shingles(_SPACE.sub(" ", text.strip().lower()))
         values = hashes[:, None] * self._factors + self._offsets
         # The high bits are the well mixed ones of a product.
-        return (values >> np.uint64(32)).min(axis=0).astype(np.uint16)
+        smallest: NDArray[np.uint64] = (values >> np.uint64(32)).min(axis=0)
+        return smallest.astype(np.uint16)
 
 
 def _bands(signature: NDArray[np.uint16]) -> list[int]:

@@ -1,4 +1,4 @@
-"""The reply is no conversation: nothing in it, markers of the prompt left inside, endless repetition, characters no text has.
+"""The reply is no conversation: it is empty, repeats itself, or holds markers, roles or characters no text has.
 
 It does not know how a kind's reply is parsed; it looks at what came out.
 """

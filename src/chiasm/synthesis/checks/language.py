@@ -17,10 +17,11 @@ _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 # Scripts that neither English nor Chinese is written in: Greek, Cyrillic, Hebrew, Arabic, Indic, Thai, kana, Hangul.
 _OTHER = re.compile(r"[\u0370-\u052f\u0590-\u06ff\u0900-\u0e7f\u3041-\u30fa\u30fc-\u30ff\uac00-\ud7af]+")
 _WORD = re.compile(r"[A-Za-zÀ-ɏ]+(?:['’][a-z]+)?")
-_FREQUENT = frozenset(
-    "the of and to a in is it that for on are with as be this there not at by from or an can they which one was have has "
-    "its their his her he she yes no you your image picture while two could might may these who more such also".split()
+_FREQUENT_WORDS = (
+    "the of and to a in is it that for on are with as be this there not at by from or an can they which one was have "
+    "has its their his her he she yes no you your image picture while two could might may these who more such also"
 )
+_FREQUENT = frozenset(_FREQUENT_WORDS.split())
 _SENTENCE = 12  # words; fewer say too little about their language
 _ENGLISH = 0.15  # share of frequent words: 0.3 to 0.6 in English answers, below 0.1 in French, German and Spanish ones
 _PHRASE = 3  # Latin words without any Chinese: "NBA", "Coca Cola" may stand alone

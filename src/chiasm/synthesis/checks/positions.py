@@ -26,8 +26,9 @@ def check(reading: Reading) -> Iterator[str]:
         for position in statements.positions:
             if position.said not in told and _contradicted(position, reading):
                 told.add(position.said)
-                names = "/".join(position.subjects)
-                yield f"boxes show no {names} {position.place} of {position.other or 'the middle'}: {quoted(position.said)}"
+                names, other = " or ".join(position.subjects), position.other or "the middle"
+                where = position.place if position.place in ("above", "below") else f"{position.place} of"
+                yield f"boxes show no {names} {where} {other}: {quoted(position.said)}"
 
 
 def _contradicted(position: Position, reading: Reading) -> bool:

@@ -1,7 +1,7 @@
 """The teacher declined, apologised, or spoke of itself as a machine that sees no picture.
 
-It does not know what the picture shows: "I'm sorry" on a greeting card stands in quotation marks and is left alone, as is
-"it cannot be said with certainty", which is an answer.
+It does not know what the picture shows: "I'm sorry" on a greeting card stands in quotation marks and is left alone, as
+is "it cannot be said with certainty", which is an answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _OPENING = re.compile(
     r"|(?:just |only )?an? (?:ai|(?:large )?language model|text-based)\b)"
     r"|(?:(?:my )?apologies|sorry|unfortunately),? (?:but )?(?:i|we|as an?)\b"
     r"|i (?:sincerely )?apologi[sz]e"
-    rf"|i (?:can ?not|can['’]t|could not|do not|don['’]t|am not able to) (?:\w+ )?(?:see|view|access|open|process) {_PICTURE}"
+    r"|i (?:can ?not|can['’]t|could not|do not|don['’]t|am not able to) (?:\w+ )?"
+    rf"(?:see|view|access|open|process) {_PICTURE}"
     r"|i (?:can ?not|can['’]t|will not|won['’]t) (?:\w+ )?"
     r"(?:assist|help|provide|answer|fulfil|comply|determine|describe|identify|confirm|generate|continue|tell)\b"
     r"|i (?:do not|don['’]t) have (?:(?:any|direct|enough|the|visual) )*"
