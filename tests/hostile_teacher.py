@@ -147,7 +147,7 @@ def plain_answer(messages: Messages) -> str:
 class HostileTeacher:
     """The server, from `__enter__` to `__exit__`. `share` of the requests meet a fault; `delay` is the longest wait.
 
-    `requests` keeps the headers and bodies that arrived, for tests to look at (the last thousand).
+    `requests` keeps the headers (names in lower case) and bodies that arrived, for tests to look at (the last thousand).
     """
 
     def __init__(
@@ -288,7 +288,7 @@ def _handler(teacher: HostileTeacher) -> type[BaseHTTPRequestHandler]:
             if self.path != "/v1/chat/completions":
                 self._send(error_reply(404, f"no {self.path} here"))
                 return
-            self._send(teacher.reply(dict(self.headers), body))
+            self._send(teacher.reply({name.lower(): value for name, value in self.headers.items()}, body))
 
         def _send(self, reply: Reply) -> None:
             if reply.silence:
