@@ -32,7 +32,7 @@ _LEAD = re.compile(
     r"(?:(?:the|my|final|correct|short)\s+)*(?:answer|response)\b(?:\s+(?:is|would be|should be)\b)?\s*[:=-]*\s*"
     r"|(?:答案(?:是|为)?|回答(?:是|为)?)\s*[::]?\s*",
 )
-_WORD_END = r"(?![A-Za-z0-9'’])"
+_WORD_END = r"(?![A-Za-z0-9'’]|-[a-z])"
 _DOUBT = re.compile(
     r"\b(?:not\s+(?:\w+\s+)?(?:sure|certain|clear|possible\s+to)|unsure|uncertain|unclear|no\s+(?:idea|way\s+(?:to|of)|clue)"
     r"|(?:cannot|can\s+not|can['’]?t|could\s+not|couldn['’]?t|unable\s+to|hard\s+to|impossible\s+to|difficult\s+to)\s+"

@@ -22,8 +22,8 @@ from chiasm.evals.task import Mark, Question, Rule, Task, one_by_one, percent
 from chiasm.evals.tasks._pictures import picture_folder
 from chiasm.evals.yes_no import YES_NO, read_yes_no
 
-# The order and the first ids of llava_pope_test.jsonl: 1, 20000001 and 10000001.
-_FIRST_ID = {"adversarial": 0, "popular": 20_000_000, "random": 10_000_000}
+# The order and the first ids of llava_pope_test.jsonl: 1, 10000001 and 20000001.
+_FIRST_ID = {"adversarial": 0, "random": 10_000_000, "popular": 20_000_000}
 CATEGORIES = ("random", "popular", "adversarial")  # as the paper's tables have them
 _FOLDERS = ("pope", "POPE")  # in LLaVA's evaluation bundle, and in a drawn world
 _PLACES = ("coco", "output/coco", "")
@@ -96,9 +96,7 @@ def _from_three_files(folder: Path) -> list[dict[str, Any]]:
         path = folder / f"coco_pope_{category}.json"
         if not path.is_file():
             there = [each.name for each in sorted(folder.glob("coco_pope_*.json"))]
-            raise UserError(
-                f"pope: {path} is missing ({len(there)} of 3 files are there: {', '.join(there)}). Fetch it"
-            )
+            raise UserError(f"pope: {path} is missing, {len(there)} of 3 files are there: {', '.join(there)}. Fetch it")
         records += [
             {**_checked(record, path, number), "category": category} for number, record in enumerate(read_records(path))
         ]
