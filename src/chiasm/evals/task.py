@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from chiasm.conversation import Conversation, user
+from chiasm.conversation import IMAGE_MARKER, Conversation, Image, Message, Text, user
 from chiasm.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Question:
     picture markers. `images` are paths or bytes in order, not opened here. The model never sees `reference`.
     Questions of one `group` stand or fall together, so intervals resample them together; empty means on its own.
     `options` are the answers to rank by likelihood; empty when the question is not multiple choice.
+    `in_place`: the pictures stand where the text says `<image>`, one for each, and not before it.
     """
 
     id: int | str
@@ -39,15 +40,21 @@ class Question:
     category: str = ""
     group: str = ""
     options: tuple[str, ...] = ()
+    in_place: bool = False
 
     @property
     def conversation(self) -> Conversation:
-        """The question as a conversation: the pictures first, each on a line of its own.
+        """The question as a conversation: the pictures first, each on a line of its own, or where the text has them.
 
         Raises `UserError` for one without text: of some files of answers only the truths are known.
         """
         if not self.text:
             raise UserError(f"the question {self.key} has no text: such answers can be scored, but nobody can be asked")
+        if self.in_place:
+            first, *rest = map(Text, self.text.split(IMAGE_MARKER))
+            parts = [first, *(part for pair in zip(map(Image, self.images), rest, strict=True) for part in pair)]
+            said = tuple(part for part in parts if isinstance(part, Image) or part.text)
+            return Conversation((Message("user", said),), self.key)
         return Conversation((user(self.text, self.images),), self.key)
 
 

@@ -15,7 +15,8 @@ from chiasm.evals.files import find_file, find_path, read_json
 from chiasm.evals.large_json import list_of, read_large_json
 from chiasm.evals.tasks._pictures import picture_folder
 
-_FOLDERS = ("coco", "annotations", "coco/annotations", "caption", "flickr8k", "flickr30k")
+COCO_FOLDERS = ("coco", "annotations", "coco/annotations")
+_FOLDERS = (*COCO_FOLDERS, "caption", "flickr8k", "flickr30k")
 COCO = ("captions_val*.json", "annotations/captions_val*.json")
 _KARPATHY = ("dataset_*.json",)
 _LIST = ("captions.json",)
@@ -67,7 +68,7 @@ def coco_set(data: Path, path: Path) -> list[Captioned]:
 
 
 def chinese_set(data: Path, task: str) -> list[Captioned]:
-    """The pictures of `captions_zh.json` that are in the split to be scored, where `captions.json` beside it says so."""
+    """The pictures of `captions_zh.json`; only the split to be scored where `captions.json` beside it has splits."""
     path = find_file(data, task, _CHINESE, folders=_FOLDERS)
     whole = read_json(path)
     if not isinstance(whole, dict) or not all(_are_texts(each) for each in whole.values()):
