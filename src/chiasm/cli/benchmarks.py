@@ -80,6 +80,9 @@ def print_entry(entry: Entry) -> None:
             row += [difference(change) if change else ""] * bool(entry.against)
             rows.append([*row, *(_cell(of.get(name)) for of in published.values())])
         _print_table(rows)
+        for other in entry.others:
+            if other.num_invalid != entry.num_invalid:
+                print(f"  by {other.name}: {other.num_invalid:,} invalid answers")
     elif entry.submission:
         print("  only the benchmark's server knows the truth")
     if entry.against:
@@ -91,7 +94,7 @@ def print_entry(entry: Entry) -> None:
 
 
 def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:,.1f}"
+    return "" if value is None else f"{value:.1f}"
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:

@@ -76,8 +76,9 @@ def eval(  # noqa: PLR0913, PLR0917 - one argument an option
     name = _name(model)
     folder = out or _OUT / _slug(name)
     runs = _enter(found, data, folder, limit, _identity(name, base_url, template), max_tokens, dtype)
-    for asked, _, _ in runs if against is not None else ():
-        asked.answers(against)  # before hours of asking
+    if against is not None:
+        for asked, _, _ in runs:
+            asked.answers(against)  # before hours of asking
 
     def opened() -> ChatModel:
         from chiasm.backends import open_model
@@ -86,10 +87,10 @@ def eval(  # noqa: PLR0913, PLR0917 - one argument an option
         return open_model(model, base_url=base_url, template=template, dtype=dtype, device=own)
 
     _answer_all(runs, opened, part, use_rank)
-    finish = _Finish(folder, part, by_rule, against, judge, judge_url, as_json)
+    finish = _Finish(name, folder, part, by_rule, against, judge, judge_url, as_json)
     scored = [finish.task(asked, below) for asked, run, below in runs]
     if any(scored):
-        page = finish.report(name, [asked.name for asked, _, _ in runs])
+        page = finish.report([asked.name for asked, _, _ in runs])
         if not as_json:
             print(f"report: {page}")
 
@@ -152,6 +153,7 @@ def _no_bar(title: str, total: int) -> AbstractContextManager[Callable[[int], No
 class _Finish:
     """What becomes of a task when all its questions are answered, by whichever process."""
 
+    model: str
     folder: Path
     part: Shard
     rule: Rule
@@ -186,7 +188,7 @@ class _Finish:
             return False
         if self.as_json:
             print_json(scored)
-        entry = outcome.entry_for(asked, scored, read.texts if asked.task.judging is None else None)
+        entry = outcome.entry_for(asked, scored, self.model, read.texts if asked.task.judging is None else None)
         likeliest = outcome.by_likelihood(asked, folder, self.rule)
         other = read_other(asked, self.against, scored) if self.against is not None else None
         entry = entry.model_copy(
@@ -216,12 +218,12 @@ class _Finish:
         judge = open_model(self.judge, base_url=self.judge_url)
         return outcome.judged(asked, texts, judge, self.judge, folder / outcome.REVIEWS), self.judge
 
-    def report(self, model: str, tasks: Sequence[str]) -> Path:
+    def report(self, tasks: Sequence[str]) -> Path:
         """Write the report over all tasks of the run."""
         from chiasm.evals.report import write_report
 
         with alone(self.folder / ".report", wait=True):
-            return write_report(self.folder, model, tasks)
+            return write_report(self.folder, tasks)
 
 
 def _name(model: str | None) -> str:

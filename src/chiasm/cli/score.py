@@ -47,7 +47,7 @@ def score(
     from chiasm.evals import outcome
 
     other = read_other(asked, against, scored) if against is not None else None
-    entry = outcome.entry_for(asked, scored, texts).model_copy(update={"notes": notes})
+    entry = outcome.entry_for(asked, scored, str(answers), texts).model_copy(update={"notes": notes})
     if other is not None and against is not None:
         entry = entry.model_copy(update={"against": outcome.against(asked, scored, other, str(against))})
     if out is not None:
@@ -57,7 +57,7 @@ def score(
         sent = outcome.submission(asked, texts, out / task / "submission") if texts else None
         entry = entry.model_copy(update={"submission": str(sent) if sent else ""})
         save_task(out / task, entry, gallery_of(scored, other))
-        page = write_report(out, str(answers), [task])
+        page = write_report(out, [task])
     if not as_json:
         print_entry(entry)
         if out is not None:

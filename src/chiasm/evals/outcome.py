@@ -18,10 +18,10 @@ LIKELIEST = "likeliest option"
 REVIEWS = "reviews.jsonl"  # of a judge, in a task's folder
 
 
-def entry_for(asked: Asked, scored: Scored, texts: Mapping[str, str] | None, *, intervals: bool = True) -> Entry:
-    """The entry of a task's scores, with those of its other rules where `texts` are given."""
-    around = bootstrap(scored.marks, asked.task.metrics) if intervals and scored.metrics else Intervals({}, 0, 0)
-    entry = entry_of(scored, asked.task.about, asked.task.headline, around)
+def entry_for(asked: Asked, scored: Scored, model: str, texts: Mapping[str, str] | None) -> Entry:
+    """The entry of `model`'s scores, with those of the task's other rules where `texts` are given."""
+    around = bootstrap(scored.marks, asked.task.metrics) if scored.metrics else Intervals({}, 0, 0)
+    entry = entry_of(scored, model, asked.task.about, asked.task.headline, around)
     others = [] if texts is None else [asked.score(texts, rule) for rule in asked.task.rules if rule != scored.rule]
     return entry.model_copy(update={"others": [_by_rule(other.rule, other) for other in others]})
 

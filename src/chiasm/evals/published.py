@@ -16,9 +16,13 @@ _V1 = "arXiv:2304.08485"
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Numbers for one task: `values[model][metric]`. `on` says which questions they were measured on, and by whom."""
+    """Numbers for one task: `values[model][metric]`. `on` says which questions they were measured on, and by whom.
+
+    `sizes` are the numbers of questions of those sets: our numbers on a set of another size do not compare.
+    """
 
     on: str
+    sizes: tuple[int, ...]
     source: str
     values: Mapping[str, Mapping[str, float]]
 
@@ -58,17 +62,26 @@ def _with(*tables: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, flo
 # The tables of the model zoo; LLaVA-1.6 are the numbers of its release post.
 _PUBLISHED: Mapping[str, Published] = {
     "vqav2": Published(
-        "test-dev, by the server", _ZOO, _row("accuracy", 78.5, 80.0, 79.1, 80.0, 81.8, 81.8, 82.8, 82.2, 83.7)
+        "test-dev, by the server",
+        (107_394, 447_793),
+        _ZOO,
+        _row("accuracy", 78.5, 80.0, 79.1, 80.0, 81.8, 81.8, 82.8, 82.2, 83.7),
     ),
-    "gqa": Published("testdev_balanced", _ZOO, _row("accuracy", 62.0, 63.3, 63.0, 63.3, 64.7, 64.2, 65.4, 64.8, 67.1)),
+    "gqa": Published(
+        "testdev_balanced", (12_578,), _ZOO, _row("accuracy", 62.0, 63.3, 63.0, 63.3, 64.7, 64.2, 65.4, 64.8, 67.1)
+    ),
     "vizwiz": Published(
-        "test, by the server", _ZOO, _row("accuracy", 50.0, 53.6, 47.8, 58.9, 57.5, 57.6, 60.5, 60.0, 63.8)
+        "test, by the server", (8_000,), _ZOO, _row("accuracy", 50.0, 53.6, 47.8, 58.9, 57.5, 57.6, 60.5, 60.0, 63.8)
     ),
     "textvqa": Published(
-        "val, with reference OCR tokens", _ZOO, _row("accuracy", 58.2, 61.3, 58.2, 60.2, 62.5, 64.9, 67.1, 65.7, 69.5)
+        "val, with reference OCR tokens",
+        (5_000,),
+        _ZOO,
+        _row("accuracy", 58.2, 61.3, 58.2, 60.2, 62.5, 64.9, 67.1, 65.7, 69.5),
     ),
     "pope": Published(
         "COCO val2014; F1 of the three samplings and their mean",
+        (8_910, 9_000),
         f"{_ZOO}; samplings {_V15}",
         _with(
             {"LLaVA-1-7B": {"f1_random": 76.3, "f1_popular": 72.2, "f1_adversarial": 70.1}},
@@ -82,6 +95,7 @@ _PUBLISHED: Mapping[str, Published] = {
     ),
     "mme": Published(
         "all tasks; perception of at most 2000, cognition of at most 800",
+        (2_374,),
         _ZOO,
         _with(
             {"LLaVA-1-7B": {"perception": 809.6}},
@@ -96,6 +110,7 @@ _PUBLISHED: Mapping[str, Published] = {
     ),
     "mmbench": Published(
         "dev, circular, by the server",
+        (4_377, 4_329),
         _ZOO,
         _with(
             {"LLaVA-1-7B": {"accuracy_circular": 38.7}},
@@ -104,6 +119,7 @@ _PUBLISHED: Mapping[str, Published] = {
     ),
     "mmbench_cn": Published(
         "dev, circular, by the server",
+        (4_377, 4_329),
         _ZOO,
         _with(
             {"LLaVA-1-7B": {"accuracy_circular": 36.4}},
@@ -112,6 +128,7 @@ _PUBLISHED: Mapping[str, Published] = {
     ),
     "scienceqa": Published(
         "test; since 1.5 questions with a picture only. LLaVA-1 was trained on ScienceQA",
+        (4_241,),
         f"{_ZOO}; LLaVA-1 {_V1}, table 7",
         _with(
             {"LLaVA-1-13B (trained on it)": {"accuracy": 90.92, "accuracy_image": 88.00}},
@@ -120,6 +137,7 @@ _PUBLISHED: Mapping[str, Published] = {
     ),
     "seed_bench": Published(
         "SEED-Bench-1, pictures and middle frames",
+        (19_242,),
         _ZOO,
         {
             "LLaVA-1-7B": {"accuracy": 33.5},
@@ -136,6 +154,7 @@ _PUBLISHED: Mapping[str, Published] = {
     ),
     "llava_bench_wild": Published(
         "60 questions, judged by gpt-4-0314",
+        (60,),
         f"{_ZOO}; LLaVA-1 its evaluation page",
         _with(
             {
@@ -163,6 +182,7 @@ _PUBLISHED: Mapping[str, Published] = {
     ),
     "llava_bench_coco": Published(
         "90 questions, judged by GPT-4",
+        (90,),
         f"{_V1}, table 4",
         {
             "LLaVA-1 (full data)": {
@@ -181,6 +201,7 @@ _PUBLISHED: Mapping[str, Published] = {
     ),
     "mm_vet": Published(
         "218 questions, judged by gpt-4-0613",
+        (218,),
         _ZOO,
         _with({"LLaVA-1-7B": {"total": 25.5}}, _row("total", 31.1, 36.1, 30.2, 38.3, 39.4, 43.9, 48.4, 47.3, 57.4)),
     ),

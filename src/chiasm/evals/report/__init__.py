@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from chiasm.evals.journal import write_whole
+from chiasm.evals.journal import write_json, write_whole
 from chiasm.evals.report.entry import Entry, Report
 from chiasm.evals.report.gallery import Gallery
 from chiasm.evals.report.markdown import markdown
@@ -22,11 +22,11 @@ __all__ = ["Entry", "Gallery", "Report", "save_task", "write_report"]
 
 def save_task(folder: Path, entry: Entry, gallery: Gallery) -> None:
     """Keep what a task came to in its folder, for `write_report`."""
-    write_whole(folder / GALLERY, gallery.model_dump_json(indent=1) + "\n")
-    write_whole(folder / SCORES, entry.model_dump_json(indent=1) + "\n")
+    write_json(folder / GALLERY, gallery.model_dump())
+    write_json(folder / SCORES, entry.model_dump())
 
 
-def write_report(folder: Path, model: str, first: Sequence[str] = ()) -> Path:
+def write_report(folder: Path, first: Sequence[str] = ()) -> Path:
     """Write report.json, report.md and report.html over all tasks below `folder`; returns the page's path.
 
     The tasks `first` come first, in that order. Raises `UserError` for a task's file of another version.
@@ -34,8 +34,8 @@ def write_report(folder: Path, model: str, first: Sequence[str] = ()) -> Path:
     paths = sorted(folder.glob(f"*/{SCORES}"), key=lambda path: (_place(path.parent.name, first), path.parent.name))
     entries = [Entry.read(path) for path in paths]
     galleries = [Gallery.read(path.with_name(GALLERY)) for path in paths]
-    report = Report.of(model, entries)
-    write_whole(folder / "report.json", report.model_dump_json(indent=1) + "\n")
+    report = Report.of(entries)
+    write_json(folder / "report.json", report.model_dump())
     write_whole(folder / "report.md", markdown(report))
     write_whole(folder / "report.html", page(report, galleries))
     return folder / "report.html"

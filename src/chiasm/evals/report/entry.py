@@ -65,9 +65,10 @@ class Against(Stored):
 
 
 class PublishedNumbers(Stored):
-    """What the papers say: `values[model][metric]`."""
+    """What the papers say: `values[model][metric]`. Only `comparable` numbers are of these very questions."""
 
     on: str
+    comparable: bool
     source: str
     values: dict[str, dict[str, float]]
 
@@ -87,6 +88,7 @@ class Entry(Stored):
     """One task of a report. `metrics` are empty where only the benchmark's server knows the truth."""
 
     task: str
+    model: str
     about: str
     headline: str
     rule: str
@@ -117,7 +119,7 @@ class Entry(Stored):
 
 
 class Report(Stored):
-    """All tasks one model answered."""
+    """All tasks of a run. `model` is whose answers they are, or of whom some are."""
 
     model: str
     written: str
@@ -125,8 +127,9 @@ class Report(Stored):
     tasks: list[Entry]
 
     @classmethod
-    def of(cls, model: str, tasks: Sequence[Entry]) -> Report:
+    def of(cls, tasks: Sequence[Entry]) -> Report:
         """The report of now."""
+        model = " and ".join(dict.fromkeys(entry.model for entry in tasks))
         return cls(model=model, written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", chiasm=__version__, tasks=[*tasks])
 
 
@@ -140,11 +143,12 @@ def measured(metrics: Mapping[str, float], intervals: Mapping[str, Interval]) ->
     }
 
 
-def entry_of(scored: Scored, about: str, headline: str, intervals: Intervals) -> Entry:
+def entry_of(scored: Scored, model: str, about: str, headline: str, intervals: Intervals) -> Entry:
     """The entry of one scored task, beside the numbers published for it; `model_copy` adds what else is known."""
     known = published(scored.task)
     return Entry(
         task=scored.task,
+        model=model,
         about=about,
         headline=headline,
         rule=scored.rule,
@@ -158,7 +162,10 @@ def entry_of(scored: Scored, about: str, headline: str, intervals: Intervals) ->
         published=None
         if known is None
         else PublishedNumbers(
-            on=known.on, source=known.source, values={model: dict(of) for model, of in known.values.items()}
+            on=known.on,
+            comparable=scored.num_total in known.sizes,
+            source=known.source,
+            values={model: dict(of) for model, of in known.values.items()},
         ),
     )
 

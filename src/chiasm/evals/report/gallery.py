@@ -20,7 +20,7 @@ from chiasm.evals.task import Mark
 _CARDS = 60
 _PICTURES = 4  # of one question
 _SIDE = 256  # pixels
-_QUALITY = 72
+_QUALITY = 80
 _LONGEST = 4000  # characters of a question or an answer
 
 _TRUTHS = ("answer", "answers", "truth", "label")  # of a reference that holds more than the truth
@@ -126,14 +126,14 @@ def _change(mark: Mark, theirs: Mark | None) -> Change:
 
 def _card(mark: Mark, theirs: Mark | None, pictures: list[int]) -> Card:
     return Card(
-        key=mark.question.key,
+        key=_cut(mark.question.key),
         question=_cut(mark.question.text),
         text=_cut(mark.text),
         read_as=_cut(mark.read_as),
         expected=_cut(expected(mark)),
         verdict=verdict(mark),
         value=mark.value,
-        category=mark.question.category,
+        category=_cut(mark.question.category),
         pictures=pictures,
         num_pictures=len(mark.question.images),
         other=None

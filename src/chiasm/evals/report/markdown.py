@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chiasm.evals.report.entry import Entry, Report
-from chiasm.evals.report.wording import beside, compared, difference, facts, invalid, number, span
+from chiasm.evals.report.wording import beside, compared, difference, facts, invalid, number, published_title, span
 
 
 def markdown(report: Report) -> str:
@@ -27,10 +27,10 @@ def _summary(entries: Sequence[Entry]) -> str:
 
 
 def _section(entry: Entry) -> str:
-    parts = [f"## {_plain(entry.task)}", entry.about, "; ".join(facts(entry)) + "."]
+    parts = [f"## {_plain(entry.task)}", _plain(entry.about), _plain("; ".join(facts(entry))) + "."]
     parts += [f"Note: {_plain(note)}." for note in entry.notes]
     if entry.submission:
-        parts.append(f"For the benchmark's server: `{entry.submission}`.")
+        parts.append(f"For the benchmark's server: {_plain(entry.submission)}")
     if entry.metrics:
         others, published = entry.others, beside(entry)
         head = ["metric", entry.rule, "95 %", *(other.name for other in others)]
@@ -46,9 +46,9 @@ def _section(entry: Entry) -> str:
         parts.append(table([*head, *published], rows))
         parts += [f"By {other.name}: {other.num_invalid:,} invalid answers." for other in others if other.num_invalid]
     if entry.against:
-        parts.append(compared(entry.against))
+        parts.append(_plain(compared(entry.against)))
     if entry.published:
-        parts.append(f"Published: {entry.published.on}. Source: {entry.published.source}.")
+        parts.append(f"{published_title(entry)}. Source: {entry.published.source}.")
     return "\n\n".join(parts)
 
 

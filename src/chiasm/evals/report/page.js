@@ -3,7 +3,7 @@
 
 const galleries = JSON.parse(document.getElementById("galleries").textContent);
 const VERDICTS = ["right", "partly", "wrong", "invalid"];
-const CHANGES = { won: "better than the other run", lost: "worse than the other run" };
+const CHANGES = { won: "▲ better", lost: "▼ worse" }; // than the run compared with
 const chosen = { task: "", verdict: "", category: "", words: "" };
 const by = (id) => document.getElementById(id);
 

@@ -16,7 +16,7 @@ from string import Template
 
 from chiasm.evals.report.entry import Entry, Measured, Report
 from chiasm.evals.report.gallery import Gallery
-from chiasm.evals.report.wording import beside, compared, difference, facts, invalid, number, span
+from chiasm.evals.report.wording import beside, compared, difference, facts, invalid, number, published_title, span
 
 _WIDTH, _HEIGHT = 180, 20  # pixels of a strip
 _EDGE = 6
@@ -121,8 +121,9 @@ def _published(entry: Entry) -> str:
         f"<tr><th scope=row>{escape(model)}" + "".join(f"<td>{_cell(of.get(name))}" for name in names)
         for model, of in known.values.items()
     ]
+    title, source = escape(published_title(entry)), escape(known.source)
     return (
-        f"<details><summary>All published numbers</summary><p>{escape(known.on)}. {escape(known.source)}.</p>"
+        f"<details><summary>{title}</summary><p class=quiet>Source: {source}.</p>"
         f"{_table(['model', *names], rows)}</details>"
     )
 

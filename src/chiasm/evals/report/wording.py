@@ -11,7 +11,7 @@ _SURE = 0.05  # below it a difference is called unlikely to be chance
 
 def number(value: float) -> str:
     """One decimal, as the field's tables have it."""
-    return f"{value:,.1f}"
+    return f"{value:.1f}"
 
 
 def span(measured: Measured) -> str:
@@ -23,7 +23,7 @@ def span(measured: Measured) -> str:
 
 def signed(value: float) -> str:
     """A difference."""
-    return f"{value:+,.1f}"
+    return f"{value:+.1f}"
 
 
 def duration(seconds: float) -> str:
@@ -71,13 +71,13 @@ def _spent(spent: Spent, num_answers: int) -> list[str]:
 
 
 def compared(against: Against) -> str:
-    """What a comparison found, in two sentences."""
+    """What a comparison found, in sentences."""
     num = against.num_won + against.num_lost + against.num_tied
     p_value = f"p = {against.p_value:.3f}" if against.p_value >= 0.001 else "p < 0.001"
     chance = "is unlikely to be chance" if against.p_value < _SURE else "may well be chance"
     return (
         f"Of {num:,} questions this run answers {against.num_won:,} better than {against.run}, {against.num_lost:,} "
-        f"worse and {against.num_tied:,} equally well. That {chance} ({p_value}, {against.test})."
+        f"worse and {against.num_tied:,} equally well: a split that {chance} ({p_value}, {against.test})."
     )
 
 
@@ -87,7 +87,15 @@ def difference(measured: Measured) -> str:
 
 
 def beside(entry: Entry) -> dict[str, dict[str, float]]:
-    """The published models to show in an entry's own table, with their metrics."""
-    values = entry.published.values if entry.published else {}
+    """The published models to show in an entry's own table, with their metrics; none where they do not compare."""
+    values = entry.published.values if entry.published and entry.published.comparable else {}
     chosen = {model: values[model] for model in _BESIDE if model in values}
     return chosen or dict(list(values.items())[:3])
+
+
+def published_title(entry: Entry) -> str:
+    """What the published numbers are of."""
+    if entry.published is None:
+        return ""
+    same = "All published numbers" if entry.published.comparable else "Published numbers, of other questions than these"
+    return f"{same}: {entry.published.on}"
