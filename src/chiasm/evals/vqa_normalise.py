@@ -71,6 +71,11 @@ def _vqa_eval_form(answer: str) -> str:
     return _words(_without_punctuation(_one_line(answer), "published"), "published")
 
 
+def without_punctuation(answer: str) -> str:
+    """The one step of the published form that other scripts share: on one line, punctuation and periods off."""
+    return _without_punctuation(_one_line(answer), "published")
+
+
 def _one_line(text: str) -> str:
     return text.replace("\n", " ").replace("\t", " ").strip()
 
