@@ -12,10 +12,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types layers budgets test demo bench format lock clean
+.PHONY: help setup check lint types layers budgets test demo bench bench-eval format lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## make .venv with everything in it (the other targets do this by themselves)
 
@@ -42,6 +42,9 @@ demo: $(READY) ## train a small assistant on drawn pictures and let it answer (m
 
 bench: $(READY) ## compare speed with transformers, as ratios
 	$(BIN)/python -m bench $(ARGS)
+
+bench-eval: $(READY) ## compare the speed of answering benchmarks with transformers, as ratios
+	$(BIN)/python -m bench.evaluation $(ARGS)
 
 format: $(READY) ## put imports and layout in order
 	$(BIN)/ruff check --fix-only .
