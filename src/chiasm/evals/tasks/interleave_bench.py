@@ -40,7 +40,7 @@ _OPTION = re.compile(r"(?:^|\n|\s)\(?([A-H])[.):：]\s")
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What the record answers. `letters` are the options it offers; of "True or False?", a choice too, there are none."""
+    """What the record answers. `letters` are the options offered; "True or False?", a choice too, has none."""
 
     answer: str
     is_choice: bool
@@ -144,8 +144,8 @@ def _mark(question: Question, text: str, rule: Rule) -> Mark:
         return Mark(question, text, rouge_l_of_texts(read, _plain(truth.answer)), read, not read, expected)
     if rule == "strict" and truth.letters:
         letter = read_choice(text, truth.letters)
-        right = letter is not None and letter.lower() == _plain(truth.answer)
-        return Mark(question, text, float(right), letter or "", letter is None, expected)
+        is_right = letter is not None and letter.lower() == _plain(truth.answer)
+        return Mark(question, text, float(is_right), letter or "", letter is None, expected)
     read = _between_colons(_plain(text)) if rule == "published" else normalise(text, rule)
     right = _plain(truth.answer) if rule == "published" else normalise(truth.answer, rule)
     return Mark(question, text, float(read == right), read, not read, expected)
