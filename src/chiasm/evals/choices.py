@@ -28,7 +28,7 @@ _STOP = r"(?=\s*(?:$|[\n.,;:!?)\]}>。，、；：！？」】]|[^\x00-\x7f]))" 
 _FIRST = re.compile(rf"{_OPEN}([A-Za-z]){_OVER}({_CLOSE}\s*[.:：。、,，;)\]-]*)")
 _BRACKETED = re.compile(r"[(\[{<「【]\s*([A-Z])\s*[)\]}>」】]")
 _ALONE = re.compile(rf"(?<![A-Za-z0-9'’]){_OPEN}([A-Z]){_OVER}")
-_AND = r"(?:[,，、/&+;]|\bor\b|\band\b|或者?|和|与|及|以及|还是)"
+_AND = r"(?:[/&+]|\bor\b|\band\b|或者?|和|与|及|以及|还是)"
 _DENIED = re.compile(
     r"(?:\b(?:not|neither|never|nor)|n['’]t|不是|不选|并非)\s*(?:be|is|option|choice|选项)?\s*$", re.IGNORECASE
 )
@@ -103,9 +103,12 @@ def _names_another(rest: str, letter: str, texts: Mapping[str, str]) -> bool:
     others = "".join(other for other in texts if other != letter)
     if not others:
         return False
-    joined = re.match(rf"[\s).\]:]*{_AND}[\s,]*(?:option\s+)?{_OPEN}([{others}]){_OVER}", rest, re.IGNORECASE)
-    listed = re.fullmatch(rf"[\s).\]]*{_OPEN}([{others}]){_CLOSE}[\s.]*", rest)
-    return joined is not None or listed is not None
+    other = rf"{_OPEN}[{others}]{_OVER}"
+    joined = re.match(rf"[\s).\]:,，]*{_AND}\s*(?:option\s+)?{other}", rest, re.IGNORECASE)
+    # After a comma "a" may be an article: "B, a cat". It is a letter where it ends the list, or the list goes on.
+    listed = re.match(rf"[\s).\]:]*[,，、;]\s*{other}(?={_STOP}|\s*{_AND})", rest, re.IGNORECASE)
+    alone = re.fullmatch(rf"[\s).\]]*{other}{_CLOSE}[\s.]*", rest)
+    return joined is not None or listed is not None or alone is not None
 
 
 def _stated(text: str, texts: Mapping[str, str]) -> Iterator[str]:

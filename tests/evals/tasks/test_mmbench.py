@@ -76,6 +76,11 @@ def test_pictures_are_bytes_and_shared(release: Path) -> None:
     assert {question.images for question in TASK.questions(release)} == {(PICTURE,)}
 
 
+def test_a_table_without_pictures_names_where_they_should_be(tmp_path: Path) -> None:
+    questions = TASK.questions(write_table(tmp_path, rotations(7, ["a", "b"], "a")))
+    assert {question.images for question in questions} == {(tmp_path / "images/mmbench_dev_20230712/7.jpg",)}
+
+
 def test_a_question_counts_when_all_its_rotations_are_right(release: Path) -> None:
     assert TASK.metrics(marks(TASK, release, {})) == {
         **{"accuracy_circular": 100, "accuracy": 100, "accuracy_circular_animals": 100},

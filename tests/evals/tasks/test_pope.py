@@ -75,7 +75,7 @@ def test_prompt_is_llavas(release: Path, check_golden: Callable[[str, str], None
 
 def test_pictures_are_named_and_need_not_be_there(release: Path) -> None:
     name = "COCO_val2014_000000310196.jpg"
-    assert TASK.questions(release)[0].images == (release / "val2014" / name,)
+    assert TASK.questions(release)[0].images == (release / "pope/val2014" / name,)
     (release / "pope/val2014").mkdir()
     (release / "pope/val2014" / name).touch()
     assert TASK.questions(release)[0].images == (release / "pope/val2014" / name,)

@@ -71,7 +71,7 @@ def test_prompt_is_llavas(tmp_path: Path, check_golden: Callable[[str, str], Non
 def test_the_test_split_in_its_order(release: Path) -> None:
     questions = TASK.questions(release)
     assert [question.id for question in questions] == ["7", "4"]
-    assert [question.images for question in questions] == [(), (release / "images/test/4/image.png",)]
+    assert [question.images for question in questions] == [(), (release / "scienceqa/images/test/4/image.png",)]
     (release / "scienceqa/images/test/4").mkdir(parents=True)
     (release / "scienceqa/images/test/4/image.png").touch()
     assert TASK.questions(release)[1].images == (release / "scienceqa/images/test/4/image.png",)

@@ -73,7 +73,8 @@ def _question(row: Row, table: Table, sizes: Mapping[int, int], suffix: str) -> 
         id=row.index,
         key=str(row.index),
         text=f"{hint}{cells['question']}\n{option_lines(options)}\n{suffix}",
-        images=row.pictures,
+        # A table without pictures can be scored; who is to answer it needs them where VLMEvalKit unpacks them.
+        images=row.pictures or (table.path.parent / "images" / table.path.stem / f"{first}.jpg",),
         reference=Reference(
             answer=answer,
             options=options,

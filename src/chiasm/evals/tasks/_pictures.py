@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ def picture_folder(roots: Iterable[Path], places: Sequence[str], names: Iterable
     The first of all, where a release has them, when none does: whoever opens a picture says which one is missing.
     """
     wanted = list(dict.fromkeys(islice(names, _LOOKED_FOR)))
-    folders = [root / place for root in roots for place in places]
+    folders = [Path(os.path.normpath(root / place)) for root in roots for place in places]  # "../images" is beside root
     for folder in folders:
         if folder.is_dir() and any((folder / name).is_file() for name in wanted):
             return folder

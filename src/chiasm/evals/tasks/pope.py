@@ -37,9 +37,12 @@ def _questions(data: Path) -> list[Question]:
     folder = _label_folder(data, asked)
     records = _from_one_file(folder) if folder.is_file() else _from_three_files(folder)
     ids = _made_ids(records) if asked is None or asked_path is None else _given_ids(asked, asked_path, records, folder)
-    roots = [data, *(data / name for name in _FOLDERS), folder.parent, folder]
+    roots = [data, *(data / name for name in _FOLDERS)]
+    nearest = max((root for root in roots if root in (folder, *folder.parents)), key=lambda root: len(root.parts))
     names = [str(record["image"]) for record in records]
-    pictures = picture_folder(roots, _PICTURES, (form for name in names for form in (name, _plain_name(name))))
+    pictures = picture_folder(
+        [nearest, *roots], _PICTURES, (form for name in names for form in (name, _plain_name(name)))
+    )
     order = {category: place for place, category in enumerate(_FIRST_ID)}
     rows = sorted(zip(ids, records, strict=True), key=lambda row: order[row[1]["category"]])
     return [

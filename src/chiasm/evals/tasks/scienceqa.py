@@ -61,7 +61,7 @@ def _questions(data: Path) -> list[Question]:
             f"{len(asked.keys() & problems.keys()):,} are in both. Put files of one release there"
         )
     names = [str(problem["image"]) for problem in problems.values() if problem.get("image")]
-    roots = [data, *(data / name for name in _FOLDERS), *([found.parent] if found else [])]
+    roots = [path.parent for path in (found, asked_path) if path] + [data, *(data / name for name in _FOLDERS)]
     pictures = picture_folder(roots, [place.format(split=split) for place in _PICTURES], names)
     return [
         _question(identity, problem, asked.get(identity) if split == "test" else None, pictures)

@@ -133,7 +133,7 @@ def _from_truths(path: Path) -> list[Question]:
         raise UserError(f"{path}: {len(wrong):,} of {len(records):,} records have no gt_answer from A to D")
     return [
         Question(
-            id=record["question_id"],
+            id=key,
             key=key,
             text="",
             reference=Reference(record["gt_answer"], dict.fromkeys(_LETTERS, "")),
