@@ -147,7 +147,7 @@ def plain_answer(messages: Messages) -> str:
 class HostileTeacher:
     """The server, from `__enter__` to `__exit__`. `share` of the requests meet a fault; `delay` is the longest wait.
 
-    `requests` keeps the headers (names in lower case) and bodies that arrived, for tests to look at (the last thousand).
+    `requests` keeps headers (names in lower case) and bodies that arrived, for tests to look at (the last thousand).
     """
 
     def __init__(

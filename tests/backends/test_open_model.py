@@ -60,3 +60,45 @@ def test_misspelt_dtype_and_absent_device(tmp_path: Path) -> None:
         open_model(str(tmp_path), dtype="fp8")
     with pytest.raises(UserError, match="device 'nonsense' cannot be used here"):
         open_model(str(tmp_path), device="nonsense")
+
+
+# ---- whoever is asked elsewhere ----------------------------------------------------------------------------------
+
+
+def test_a_server_and_a_batch_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    asked = open_model("openai:some/name", base_url="http://127.0.0.1:8000/v1")
+    assert repr(asked) == "OpenAIChatModel('some/name', base_url='http://127.0.0.1:8000/v1')"
+    Path("key").write_text("sk-test\n")
+    assert "api.openai.com" in repr(open_model("openai:gpt-x", api_key_file="key"))
+    assert repr(open_model("batchfile:Some/Name")) == "BatchFileChatModel('runs/batches/Some--Name', 'Some/Name')"
+    assert repr(open_model("batchfile:m", folder="job/batch")) == "BatchFileChatModel('job/batch', 'm')"
+    assert not Path("job").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("openai:", {"base_url": "http://127.0.0.1/v1"}, "openai:NAME"),
+        ("openai:gpt-x", {"dtype": "float32"}, "--dtype cannot be used here: openai:gpt-x is no local model"),
+        ("batchfile:m", {"template": "plain", "device": "cpu"}, "--device, --template cannot be used"),
+        ("batchfile:m", {"base_url": "http://127.0.0.1/v1"}, "--base-url cannot be used here"),
+        ("some/folder", {"api_key_file": "key"}, "--api-key-file cannot be used here: some/folder is no openai:NAME"),
+        ("rulebook:big", {}, "'rulebook' has no models"),
+        ("opena1:gpt-x", {}, "no backend called 'opena1': did you mean 'openai'"),
+    ],
+)
+def test_names_and_options_that_do_not_go_together(name: str, options: dict[str, str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        open_model(name, **options)  # type: ignore[arg-type]
+
+
+def test_load_is_for_local_models() -> None:
+    with pytest.raises(UserError, match="openai:gpt-x is no local model"):
+        chiasm.load("openai:gpt-x")
+
+
+def test_a_folder_may_have_a_colon_in_its_name() -> None:
+    Path("run:3").mkdir()
+    with pytest.raises(UserError, match=r"run:3"):  # it is looked into; it holds no checkpoint
+        open_model("run:3")

@@ -79,7 +79,7 @@ def open_local(
             )
         name = DEMO_MODEL
     # One letter before the colon would be a drive of Windows.
-    if (written := re.match(r"([A-Za-z_]{2,}):(?!/)", str(name))) and not Path(name).exists():
+    if (written := re.match(r"([A-Za-z]\w+):(?!/)", str(name))) and not Path(name).exists():
         backend = written[1]
         if backend in REMOTE:
             raise UserError(f"{name} is no local model: a folder or owner/name on the hub was expected here")
