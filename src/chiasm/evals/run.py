@@ -132,7 +132,7 @@ def data_digest(questions: Sequence[Question]) -> str:
     digest = hashlib.sha256()
     for question in questions:
         images = [image if isinstance(image, bytes) else Path(str(image)).name for image in question.images]
-        for part in (question.key, question.text, *question.options, *images):
+        for part in (question.key, question.text, str(question.in_place), *question.options, *images):
             data = part if isinstance(part, bytes) else part.encode("utf-8", errors="surrogatepass")
             digest.update(len(data).to_bytes(8, "big") + data)  # its length first, so that no two lists look alike
     return digest.hexdigest()
