@@ -22,7 +22,7 @@ from chiasm.evals.asked import Asked
 from chiasm.evals.journal import alone
 from chiasm.evals.run import Run, Shard, answer, check_keys, check_pictures, data_digest, rank, unanswered, used
 from chiasm.evals.score import Scored
-from chiasm.evals.task import Rule, Task
+from chiasm.evals.task import Question, Rule, Task
 
 _OUT = Path("runs/eval")
 
@@ -87,7 +87,7 @@ def eval(  # noqa: PLR0913, PLR0917 - one argument an option
         return open_model(model, base_url=base_url, template=template, dtype=dtype, device=own)
 
     _answer_all(runs, opened, part, use_rank)
-    finish = _Finish(name, folder, part, by_rule, against, judge, judge_url, as_json)
+    finish = _Finish(name, folder, part, by_rule, against, judge, judge_url, use_rank, as_json)
     scored = [finish.task(asked, below) for asked, run, below in runs]
     if any(scored):
         page = finish.report([asked.name for asked, _, _ in runs])
@@ -160,20 +160,27 @@ class _Finish:
     against: Path | None
     judge: str | None
     judge_url: str | None
+    use_rank: bool
     as_json: bool
 
     def task(self, asked: Asked, folder: Path) -> bool:
         """Score a task and keep its numbers; False where another process will, or where a judge is needed."""
-        if left := unanswered(folder, asked.task, asked.wanted):
+        if left := self._left(asked, folder, asked.wanted):
             how_many = f"{asked.name}: {len(left):,} of {len(asked.wanted):,} questions"
-            if self.part.count == 1 or unanswered(folder, asked.task, self.part.of(asked.wanted)):
+            if self._left(asked, folder, self.part.of(asked.wanted)):
                 raise UserError(f"{how_many} got no answer; the others are kept. Run the same command again")
             note(f"{how_many} are with other processes; the last one scores")
             return False
         with alone(folder / ".scoring") as first:
-            if first:
+            if first and not (self.part.count > 1 and _is_scored(folder)):
                 return self._scored(asked, folder)
         return False
+
+    def _left(self, asked: Asked, folder: Path, questions: Sequence[Question]) -> list[Question]:
+        """Those of `questions` that are not answered yet, or not ranked where they shall be."""
+        left = unanswered(folder, asked.task, questions)
+        options = [question for question in questions if question.options] if self.use_rank else []
+        return left or unanswered(folder, asked.task, options, "ranking")
 
     def _scored(self, asked: Asked, folder: Path) -> bool:
         from chiasm.evals import outcome
@@ -224,6 +231,13 @@ class _Finish:
 
         with alone(self.folder / ".report", wait=True):
             return write_report(self.folder, tasks)
+
+
+def _is_scored(folder: Path) -> bool:
+    """Whether another process has scored all that was answered."""
+    scores = folder / "scores.json"
+    written = [*folder.glob("answers*.jsonl"), *folder.glob("ranking*.jsonl")]
+    return scores.is_file() and all(path.stat().st_mtime_ns <= scores.stat().st_mtime_ns for path in written)
 
 
 def _name(model: str | None) -> str:

@@ -149,7 +149,7 @@ def _cut(text: str) -> str:
 
 
 def _chosen(pairs: Sequence[tuple[Mark, Mark | None]]) -> list[int]:
-    """Rows to show, in order: as many of each verdict as there is room for, and of each category among them."""
+    """Rows to show, mixed: as many of each verdict as there is room for, and of each category among them."""
     kinds: dict[tuple[str, str], dict[str, list[int]]] = {}
     rows = list(range(len(pairs)))
     random.Random(0).shuffle(rows)
@@ -158,7 +158,7 @@ def _chosen(pairs: Sequence[tuple[Mark, Mark | None]]) -> list[int]:
         kind = kinds.setdefault((_change(mark, theirs), verdict(mark)), {})
         kind.setdefault(mark.question.category, []).append(row)
     queues = [_in_turn(kinds[kind].values()) for kind in sorted(kinds)]
-    return sorted(_in_turn(queues)[:_CARDS])
+    return _in_turn(queues)[:_CARDS]
 
 
 def _in_turn(queues: Iterable[Sequence[int]]) -> list[int]:
