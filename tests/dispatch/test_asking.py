@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,8 @@ class Provider:
 
 
 def run(ask: Ask, requests: list[Request], journal: Journal | None = None, **options: object) -> list[Outcome]:
-    arguments = {"account": Account(), "clock": JumpingClock(), "patience": PATIENCE, **options}
+    patience = replace(PATIENCE, clock=options.pop("clock", JumpingClock()))  # type: ignore[arg-type]
+    arguments = {"account": Account(), "patience": patience, **options}
     return list(dispatch(requests, ask, journal=journal, **arguments))  # type: ignore[arg-type]
 
 
@@ -259,6 +261,7 @@ def test_a_full_disk_stops_before_money_is_spent(tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_the_replies_under_way(tmp_path: Path) -> None:
     together = threading.Barrier(3)
+    waited_for: list[int] = []
 
     def ask(_: Conversation, __: Sampling) -> Answer:
         if together.wait(10) == 0:
@@ -267,10 +270,18 @@ def test_ctrl_c_keeps_the_replies_under_way(tmp_path: Path) -> None:
         return answer()
 
     with Journal(tmp_path) as journal:
-        outcomes = dispatch((request(i) for i in range(99)), ask, account=Account(), journal=journal, max_concurrent=3)
+        outcomes = dispatch(
+            (request(i) for i in range(99)),
+            ask,
+            account=Account(),
+            journal=journal,
+            max_concurrent=3,
+            on_leaving=waited_for.append,
+        )
         with pytest.raises(KeyboardInterrupt), closing(outcomes):
             list(outcomes)
         assert (journal.num_answered, journal.past.num_sent) == (3, 0)
+    assert waited_for == [3]
     with Journal(tmp_path) as journal:
         assert (journal.past.num_sent, journal.past.num_lost) == (3, 0)
 
@@ -352,18 +363,10 @@ def test_the_budget_is_never_passed_by_32_at_once(seed: int) -> None:
             highest.append(max(meter.cost, account.bill().total or 0))
             yield one
 
+    patience = replace(PATIENCE, clock=JumpingClock())
+    asking = dispatch(watched(), meter, account=account, journal=None, max_concurrent=32, patience=patience)
     with pytest.raises(BudgetReached):
-        list(
-            dispatch(
-                watched(),
-                meter,
-                account=account,
-                journal=None,
-                max_concurrent=32,
-                patience=PATIENCE,
-                clock=JumpingClock(),
-            )
-        )
+        list(asking)
     assert max(highest) <= budget
     bill = account.bill()
     assert bill.total is not None

@@ -28,7 +28,7 @@ from chiasm.errors import UserError
 MOST_REQUESTS = 50_000
 MOST_BYTES = 200_000_000
 _LONGEST_ID = 200  # characters of the caller's id inside a custom_id; ours
-_FIRST_NUMBERS = re.compile(r"requests-(\d+)\.jsonl")
+_REQUESTS_FILE = re.compile(r"requests-(\d+)\.jsonl")
 
 
 class BatchFileChatModel:
@@ -126,7 +126,7 @@ class BatchFileChatModel:
     def _files(self, *, results: bool) -> list[Path]:
         """The files of results, or those of requests, by name."""
         found = sorted(path for path in self.folder.glob("*.jsonl") if path.is_file())
-        return [path for path in found if (_FIRST_NUMBERS.fullmatch(path.name) is None) == results]
+        return [path for path in found if (_REQUESTS_FILE.fullmatch(path.name) is None) == results]
 
     # ---- requests ------------------------------------------------------------------------------------------------
 
@@ -181,9 +181,9 @@ class _RequestFiles:
 
     def __init__(self, folder: Path, most_requests: int, most_bytes: int) -> None:
         self._folder, self._most_requests, self._most_bytes = folder, most_requests, most_bytes
-        names = (_FIRST_NUMBERS.fullmatch(path.name) for path in folder.iterdir())
+        names = (_REQUESTS_FILE.fullmatch(path.name) for path in folder.iterdir())
         self._number = max((int(name[1]) for name in names if name), default=0)
-        self._partial = folder / f".requests.{os.getpid()}.partial"
+        self._partial = folder / ".requests.partial"  # one that a killed program left is written over
         self._file = self._partial.open("wb")
         self._num_requests = self._num_bytes = 0
 

@@ -19,7 +19,7 @@ from chiasm.conversation import Conversation
 from chiasm.dispatch.account import Account, counted, worst_case
 from chiasm.dispatch.failures import BudgetReached, GaveUp, JournalError, Overloaded, Unanswerable
 from chiasm.dispatch.journal import Journal
-from chiasm.dispatch.pace import Clock, Pace, Patience, WallClock
+from chiasm.dispatch.pace import Clock, Pace, Patience
 from chiasm.dispatch.request import Outcome, Request
 from chiasm.errors import UserError
 
@@ -39,7 +39,7 @@ def dispatch(
     max_concurrent: int = 8,
     max_attempts: int = 6,
     patience: Patience | None = None,
-    clock: Clock | None = None,
+    on_leaving: Callable[[int], None] | None = None,
 ) -> Generator[Outcome]:
     """Ask each of `requests` once and tell how it ended, in the order they end.
 
@@ -50,14 +50,15 @@ def dispatch(
 
     The iterator raises when the job must stop: `AnswerError` for a permanent failure, `GaveUp` when nothing is
     answered any more, `BudgetReached`, `JournalError`. It first waits for what is under way and tells of it. Closed
-    or interrupted, it also waits, so that replies already paid for are in the journal; a second Ctrl-C leaves at once.
-    Leave a loop early only with `contextlib.closing` around the iterator.
+    or interrupted, it also waits, so that replies already paid for are in the journal: `on_leaving` is told for how
+    many, and a second Ctrl-C leaves at once. Leave a loop early only with `contextlib.closing` around the iterator.
     """
     if max_attempts < 1:
         raise ValueError(f"a request needs at least 1 attempt, not {max_attempts}")
     patience = patience or Patience()
     pace = Pace(max_concurrent, patience)
-    job = _Job(iter(requests), ask, account, journal, pace, clock or WallClock())
+    job = _Job(iter(requests), ask, account, journal, pace, patience.clock)
+    job.on_leaving = on_leaving
     job.max_attempts, job.failures_allowed = max_attempts, patience.failures_in_a_row
     if journal is not None:
         account.carry_over(str(journal.path.resolve()), journal.past)
@@ -79,6 +80,7 @@ class _Job:
 
     max_attempts: int
     failures_allowed: int
+    on_leaving: Callable[[int], None] | None
 
     def __init__(
         self,
@@ -295,6 +297,8 @@ class _Job:
         """Wait for what is under way (its threads write it down), then let the threads go."""
         self._stop = self._stop or GeneratorExit()
         try:
+            if self._num_under_way > 0 and self.on_leaving is not None:
+                self.on_leaving(self._num_under_way)
             with self._news:
                 while self._num_under_way > 0:
                     self._news.wait()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -45,7 +45,8 @@ class Patience:
     A wait the provider asks for is taken up to `longest_retry_after`; a longer one is not believed and our own takes
     its place: `first_wait`, doubled from try to try up to `longest_wait`, of which a half to the whole is drawn by
     `seed`.
-    After `failures_in_a_row` requests that ended without any reply between them, the job gives up.
+    After `failures_in_a_row` requests that ended without any reply between them, the job gives up. `clock` is where the
+    time comes from.
     """
 
     first_wait: float = 1.0
@@ -53,6 +54,7 @@ class Patience:
     longest_retry_after: float = 300.0
     failures_in_a_row: int = 10
     seed: int | None = None
+    clock: Clock = field(default_factory=WallClock)
 
 
 class Pace:
