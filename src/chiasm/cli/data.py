@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chiasm.cli.data_mix import mix
+from chiasm.cli.data_show import show_one, write_page
 
 if TYPE_CHECKING:
     from chiasm.data.check import CheckReport
@@ -75,61 +76,32 @@ def show(
     template: _Template = None,
     index: Annotated[int, typer.Option(help="Which record, from 0.")] = 0,
     tiles: Annotated[Path | None, typer.Option(help="Save what the tower gets of each picture here, as PNG.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write many records as one HTML file instead.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=2000, help="The most records of a page.")] = 200,
 ) -> None:
-    """Show one sample as the model sees it: tokens that are trained, tokens that are not, pictures.
+    """Show one sample as the model sees it: tokens that are trained, tokens that are not, pictures. Or many as a page.
 
     \b
     Example:
       chiasm data show chat.json --images photos -m llava-1.5-7b --index 3 --tiles /tmp/tiles
+      chiasm data show mixed.json --images playground/data --page mixed.html
     """
-    from rich.console import Console
-    from rich.text import Text
-
     from chiasm.data.conversations import ConversationFile
-    from chiasm.data.show import seen
-    from chiasm.data.show import tiles as tiles_of
     from chiasm.errors import UserError
 
     file = ConversationFile(records, images)
     if not len(file):
         raise UserError(f"{records} holds no records: there is nothing to show")
+    if page is not None:
+        if tiles is not None:
+            raise typer.BadParameter("a page has its own pictures: leave one of the two out", param_hint="--tiles")
+        write_page(page, file, None if model is None else _processor(model, template), limit)
+        return
     if not 0 <= index < len(file):
         raise typer.BadParameter(
             f"{index} is not among the {len(file)} records (0 to {len(file) - 1})", param_hint="--index"
         )
-    processor = _processor(model, template)
-    conversation = file[index]
-    example = processor.encode(conversation, train=True)
-    saved = []
-    if tiles is not None:
-        try:
-            tiles.mkdir(parents=True, exist_ok=True)
-            for number, picture in enumerate(tiles_of(conversation, processor)):
-                for part, tile in enumerate(picture):
-                    saved.append(tiles / f"picture{number}_tile{part}.png")
-                    tile.save(saved[-1])
-        except OSError as error:
-            raise UserError(f"cannot save tiles in {tiles}: {error.strerror}. Name another folder") from None
-    console = Console(highlight=False, soft_wrap=True, markup=False)  # records may hold anything
-    console.print(
-        f"record {conversation.id}: {len(example.input_ids)} tokens, {example.num_trained} trained, "
-        f"{example.num_cut} cut"
-    )
-    # On a terminal colours tell the kinds apart; brackets do in a pipe.
-    marks = {
-        "picture": ("black on cyan", "", ""),
-        "trained": ("black on green", "[+", "+]"),
-        "not trained": ("dim", "", ""),
-    }
-    line = Text()
-    for run in seen(example, processor):
-        style, before, after = marks[run.kind]
-        before, after = ("", "") if console.is_terminal else (before, after)
-        what = f"[picture: {run.num_tokens} tokens]" if run.kind == "picture" else "|".join(run.tokens)
-        line.append(f"{before}{what}{after}", style=style)
-    console.print(line)
-    for path in saved:
-        console.print(f"saved {path}")
+    show_one(file, index, _processor(model, template), tiles)
 
 
 @app.command()
