@@ -1,0 +1,252 @@
+"""From the text a teacher is shown to what the rulebook knows: captions, boxes, who does what, colours, counts, place.
+
+Only what is certain by its rules is known; a caption that no rule understands still serves as a sentence. Nothing is
+written here, in no language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from chiasm.backends.rulebook.clauses import Clause, clause_of, tidy, words_of
+from chiasm.backends.rulebook.words import COLOURS, CLOSED, NUMBERS, Noun, Place, nouns, places
+from chiasm.data.object_names import CATEGORIES, mentioned
+
+_BOX = re.compile(r"(.+): \[([\d.]+), ([\d.]+), ([\d.]+), ([\d.]+)\]")
+_MANY = re.compile(r"\b(?:crowd|crowded|group|several|many|lots?|bunch|herd|flock|multiple|various|lined|row|rows|"
+                   r"others|another|other|people)\b")  # fmt: skip
+_ARTICLES = frozenset("a an the some two three four five six several many".split())
+SEX = {"man": "m", "boy": "m", "guy": "m", "male": "m", "woman": "f", "girl": "f", "lady": "f", "female": "f"}
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """A marked thing; corners from 0 to 1."""
+
+    category: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    @property
+    def area(self) -> float:
+        """Share of the picture."""
+        return (self.x2 - self.x1) * (self.y2 - self.y1)
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """The centre, across and down."""
+        return (self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Coloured:
+    """A noun that the captions give one colour and no other."""
+
+    noun: Noun
+    plural: bool
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """How captions name a noun: how many do, and in which numbers (False for one of it, True for several)."""
+
+    num_captions: int
+    forms: frozenset[bool]
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a picture."""
+
+    captions: tuple[str, ...]
+    things: tuple[Thing, ...]
+
+    @cached_property
+    def in_chinese(self) -> bool:
+        """Whether the captions are Chinese."""
+        return sum(bool(_HAN.search(caption)) for caption in self.captions) * 2 > len(self.captions)
+
+    @cached_property
+    def tidy_captions(self) -> tuple[str, ...]:
+        """The captions that read well, cleaned, the most telling first."""
+        good = [caption for caption in map(tidy, self.captions) if caption]
+        spoken_of = Counter(word for caption in good for word in set(words_of(caption)) if word not in CLOSED)
+
+        def telling(caption: str) -> float:
+            words = {word for word in words_of(caption) if word not in CLOSED}
+            agreed = sum(min(spoken_of[word] - 1, 2) for word in words)  # words that others used too
+            bare = 0.0 if caption.split()[0] in _ARTICLES else 2.0  # "cat on chair": written in haste
+            return agreed - bare + 0.6 * min(len(words), 10) - 0.5 * max(0, len(words) - 14)
+
+        return tuple(sorted(dict.fromkeys(good), key=telling, reverse=True))
+
+    @cached_property
+    def clauses(self) -> tuple[Clause, ...]:
+        """Who does what, from captions with a plain subject and a verb, the most telling caption first."""
+        found = [clause for clause in map(clause_of, self.tidy_captions) if clause is not None]
+        sexes = Counter(
+            SEX[clause.noun.singular] for clause in found if not clause.plural and clause.noun.singular in SEX
+        )
+        if len(sexes) < 2:
+            return tuple(found)
+        # One writer saw a man where another saw a woman, or there are both: the more frequent is kept.
+        (kept, _), *_ = sexes.most_common()
+        return tuple(clause for clause in found if SEX.get(clause.noun.singular, kept) == kept)
+
+    @cached_property
+    def named(self) -> Mapping[str, int]:
+        """Category -> how many captions mention it."""
+        counts: Counter[str] = Counter()
+        for caption in self.captions:
+            counts.update(mentioned(caption, "zh" if self.in_chinese else "en").keys())
+        return counts
+
+    @cached_property
+    def spoken(self) -> Mapping[Noun, Spoken]:
+        """The nouns of the captions, most often named first: in how many captions, and in which numbers."""
+        found: dict[Noun, list[set[bool]]] = {}
+        for caption in self.captions:
+            words, here = words_of(caption), dict[Noun, set[bool]]()
+            end = 0
+            for at in range(len(words)):
+                if at >= end and (found_here := _nouns_at(words, at)) is not None:
+                    noun, plural, end = found_here
+                    here.setdefault(noun, set()).add(plural)
+            for noun, forms in here.items():
+                found.setdefault(noun, []).append(forms)
+        spoken = {noun: Spoken(len(all_forms), frozenset().union(*all_forms)) for noun, all_forms in found.items()}
+        return dict(sorted(spoken.items(), key=lambda item: -item[1].num_captions))
+
+    @cached_property
+    def marked(self) -> Mapping[str, tuple[Thing, ...]]:
+        """Category -> its boxes, the category that takes up most first."""
+        by_category: dict[str, list[Thing]] = {}
+        for thing in self.things:
+            by_category.setdefault(thing.category, []).append(thing)
+        ordered = sorted(by_category, key=lambda category: -sum(thing.area for thing in by_category[category]))
+        return {category: tuple(by_category[category]) for category in ordered}
+
+    @cached_property
+    def vague(self) -> bool:
+        """Whether the captions speak of crowds and others, so that counting what they name is no use."""
+        return any(_MANY.search(caption.lower()) for caption in self.captions)
+
+    @cached_property
+    def place(self) -> Place | None:
+        """Where it is: what most captions say, if they do not contradict one another about indoors and outdoors."""
+        votes: Counter[Place] = Counter()
+        for caption in self.captions:
+            votes.update(set(_places_in(caption.lower())))
+        if not votes:
+            return None
+        (place, _), *others = votes.most_common()
+        sides = {other.indoors for other, _ in others if other.indoors is not None}
+        return None if place.indoors is not None and (not place.indoors) in sides else place
+
+    @cached_property
+    def coloured(self) -> tuple[Coloured, ...]:
+        """Things whose colour the captions name and agree on."""
+        found: dict[Noun, set[tuple[str, bool]]] = {}
+        for caption in self.captions:
+            for noun, plural, colour in _colours_in(words_of(caption)):
+                found.setdefault(noun, set()).add((colour, plural))
+        return tuple(
+            Coloured(noun, plural, colour) for noun, said in found.items() if len(said) == 1 for colour, plural in said
+        )
+
+    @cached_property
+    def counted(self) -> tuple[tuple[Noun, int], ...]:
+        """Nouns that captions count with one and the same number, where none speaks of more of their kind."""
+        if self.vague:
+            return ()
+        found: dict[Noun, set[int]] = {}
+        for caption in self.captions:
+            for noun, number in _counts_in(words_of(caption)):
+                found.setdefault(noun, set()).add(number)
+        kinds = Counter(noun.kind for noun in found)
+        spoken = {word for caption in self.captions for word in words_of(caption)}
+        return tuple(
+            (noun, next(iter(numbers)))
+            for noun, numbers in found.items()
+            if len(numbers) == 1 and kinds[noun.kind] == 1 and noun.singular.split()[-1] not in spoken
+        )
+
+    @cached_property
+    def monochrome(self) -> bool:
+        """Whether the picture itself is said to be black and white."""
+        pattern = r"black (?:and|&) white (?:photo|picture|image|photograph)|(?:photo|picture|image) in black and white"
+        return any(re.search(pattern, caption.lower()) for caption in self.captions)
+
+
+def read(text: str) -> Known:
+    """What a context text says; lines behind the first empty one are boxes. Raises `ValueError` where they are none."""
+    captions, _, boxes = text.strip().partition("\n\n")
+    things = []
+    for line in filter(None, boxes.splitlines()):
+        match = _BOX.fullmatch(line)
+        if match is None:
+            raise ValueError(f"{line[:80]!r} is no box: expected 'category: [x1, y1, x2, y2]'")
+        things.append(Thing(match[1], *map(float, match.groups()[1:])))
+    return Known(tuple(filter(None, captions.splitlines())), tuple(things))
+
+
+def category_words(known: Known) -> set[str]:
+    """Categories that the picture may hold: marked or spoken of."""
+    return {*known.marked, *known.named} & set(CATEGORIES)
+
+
+def _places_in(caption: str) -> Iterator[Place]:
+    """The places a caption names as such: behind a preposition, or as what it speaks of."""
+    text = " ".join(words_of(caption))
+    for words, place in places().items():
+        if words not in text:
+            continue
+        before = rf"(?:^(?:an? |the )?(?:\w+ ){{0,2}}|\b(?:in|on|at|along|through|across|down|up|inside) (?:an? |the |some )?(?:\w+ ){{0,2}})"
+        after = r"(?= (?:and|with|that|while|next|on|in|at|near|by|as|of|from|during|behind|filled|has|is|are)\b|$)"
+        if re.search(before + re.escape(words) + after, text):
+            yield place
+
+
+def _nouns_at(words: Sequence[str], at: int) -> tuple[Noun, bool, int] | None:
+    """The noun that begins at a word, of two words if it can, and where it ends; None inside a longer name."""
+    known = nouns()
+    for length in (2, 1):
+        found = known.get(" ".join(words[at : at + length])) if at + length <= len(words) else None
+        if found is not None:
+            end = at + length
+            ends = end == len(words) or words[end] in CLOSED or words[end].endswith("ing") or words[end] == ","
+            return (*found, end) if ends else None
+    return None
+
+
+def _colours_in(words: Sequence[str]) -> Iterator[tuple[Noun, bool, str]]:
+    for at, word in enumerate(words):
+        if word not in COLOURS or (at and words[at - 1] in ("and", "dark", "light", "bright", "or", ",")):
+            continue
+        if at + 1 < len(words) and words[at + 1] in ("and", "or", ","):
+            continue
+        found = _nouns_at(words, at + 1)
+        if found is not None and found[0].kind not in ("person", "food", "drink"):
+            yield found[0], found[1], "gray" if word == "grey" else word
+
+
+def _counts_in(words: Sequence[str]) -> Iterator[tuple[Noun, int]]:
+    known = nouns()
+    for at, word in enumerate(words):
+        if word not in NUMBERS or (at and words[at - 1] in ("of", "the", "or", "and", "about")):
+            continue
+        for end in range(at + 1, min(at + 4, len(words))):
+            found = _nouns_at(words, end)
+            if found is not None and found[1]:
+                yield found[0], NUMBERS[word]
+                break
+            if words[end] in CLOSED or words[end] in known:
+                break
