@@ -62,9 +62,9 @@ class OpenAIChatModel:
             raise UserError("the name of the model is empty: it must look like openai:NAME, as the server calls it")
         try:
             import openai
-        except ImportError:
+        except ImportError as error:
             raise UserError(
-                "asking a server needs the Python package openai, which is not installed: pip install 'chiasm[teach]'"
+                f"asking a server needs the Python package openai ({error}). Install it: pip install 'chiasm[teach]'"
             ) from None
         found = access(base_url, api_key, api_key_file)
         self.name, self.base_url = name, found.base_url
