@@ -50,5 +50,6 @@ def human_answers(record: Mapping[str, object]) -> tuple[str, ...] | None:
     answers = record.get("answers")
     if not isinstance(answers, list) or not answers:
         return None
-    texts = [each.get("answer") if isinstance(each, dict) else each for each in answers]
-    return tuple(text for text in texts if isinstance(text, str)) if all(isinstance(t, str) for t in texts) else None
+    texts = (each.get("answer") if isinstance(each, dict) else each for each in answers)
+    said = tuple(text for text in texts if isinstance(text, str))
+    return said if len(said) == len(answers) else None

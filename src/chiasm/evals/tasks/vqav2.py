@@ -133,8 +133,11 @@ def _pictures(data: Path, path: Path, records: Sequence[Mapping[str, Any]], subs
     places = [place for where in _WHERE for place in (f"{where}/{subset}".lstrip("/"), where) if place]
     roots = dict.fromkeys((path.parent, data, path.parent.parent))
     folder = picture_folder(roots, places, (name for forms in names for name in forms))
+    known: dict[str, Path] = {}  # a picture has some five questions, and 40,000 pictures are looked for
     for forms in names:
-        yield next((folder / name for name in forms if (folder / name).is_file()), folder / forms[0])
+        if forms[0] not in known:
+            known[forms[0]] = next((folder / name for name in forms if (folder / name).is_file()), folder / forms[0])
+        yield known[forms[0]]
 
 
 def _names(record: Mapping[str, Any], subset: str) -> list[str]:
