@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from chiasm.data.object_names import find
 from chiasm.synthesis.checks._statements import Count, Mention, Place, Position, Statements
 
-_SENTENCE = re.compile(r"[^。！？；\n!?;]+[。！？；\n!?;]?")
+_SENTENCE = re.compile(r"[^。！？；\n!?;]{1,500}[。！？；\n!?;]?")
 _CLAUSE = re.compile(r"[，,：:（）()]")
 _SUPPOSED = re.compile(
     r"可能|也许|或许|大概|应该|应当|可以(?!看到|看见|清楚|清晰|明显|发现)|能够|能(?!看到|看见)|如果|假如|要是|例如|比如|诸如|"
@@ -30,7 +30,7 @@ _NUMBER = re.compile(
     rf"(?P<before>.{{0,4}}?)(?P<number>十[一二三四五六七八九]|[一两二三四五六七八九十]|\d{{1,3}}){_CLASSIFIER}"
 )
 _VAGUE = re.compile(
-    r"(?:大约|大概|约|近|超过|多于|至多|最多|不到|或|第|每|几|另外|另|其他|其余|数|其中|[一两二三四五六七八九十\d]到|、)$"
+    r"(?:大约|大概|约|近|超过|多于|至多|最多|不到|或|第|每|几|另外|另|其他|其余|数|其中|[一两二三四五六七八九十\d]到|、)有?$"
 )
 _TOTAL = re.compile(r"(?:一共|总共|共|只|仅|仅仅)(?:有)?$")
 _HAS = re.compile(r"(?:图[中片里像]|图片[中里]|画面[中里]|照片[中里]|场景[中里])?(?:一共|总共|共|只|仅)?有$")

@@ -14,7 +14,8 @@ from chiasm.data.object_names import find
 from chiasm.synthesis.checks import _english_words as lists
 from chiasm.synthesis.checks._statements import Count, Mention, Place, Position, Statements
 
-_SENTENCE = re.compile(r"[^.!?;\n]+[.!?;\n]?")
+# No sentence is longer than 1,000 characters; what has no full stop in so long is none, and must not cost time.
+_SENTENCE = re.compile(r"[^.!?;\n]{1,1000}[.!?;\n]?")
 _TOKEN = re.compile(r"[a-z0-9]+(?:['’][a-z]+)*|[^\sa-z0-9\-]")
 
 _HOW_MANY = re.compile(r"\s*how many ((?:[a-z]+ ){0,3}[a-z]+?) (are|is|can|do)\b([a-z ]*)\?*\s*$")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 REGISTRY = Registry("chiasm.synthesis.checks", "check", ("ORDER", "check"))
 
-_READABLE = 50_000  # characters of a sample; of more nothing but the form is looked at
+_READABLE = 50_000  # characters of a sample, ours: of more nothing but the form is looked at
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def check(reading: Reading) -> Iterator[str]:
 
 
 def _is_cut(text: str, *, chinese: bool) -> bool:
-    if _DANGLING.search(text[-24:]) or _EMPTY_ITEM.search(text):
+    if _DANGLING.search(text[-24:]) or _EMPTY_ITEM.search(text[-24:]):
         return True
     if _ENDED.search(text[-8:]):
         return False

@@ -16,7 +16,7 @@ ORDER = 10
 _PICTURE = r"(?:\w+ ){0,2}(?:images?|pictures?|photos?|photographs?|visuals?|attachments?)"
 # At the beginning of a sentence: in the middle of one, "I'm sorry" is what somebody in the picture says.
 _OPENING = re.compile(
-    r"(?:^|[.!?\n]\s*)(?P<said>"
+    r"(?:^|[.!?\n]) {0,2}(?P<said>"
     r"(?:i['’]?m|i am) (?:(?:so|very|really|truly|deeply) )?(?:sorry\b|unable to|not able to|afraid (?:that )?i\b"
     r"|(?:just |only )?an? (?:ai|(?:large )?language model|text-based)\b)"
     r"|(?:(?:my )?apologies|sorry|unfortunately),? (?:but )?(?:i|we|as an?)\b"
@@ -39,9 +39,9 @@ _ANYWHERE = re.compile(
     re.IGNORECASE,
 )
 _CHINESE = re.compile(
-    r"(?:^|[。！？\n]\s*)(?:很|非常|十分|实在)?(?:抱歉|对不起|不好意思)"
+    r"(?:^|[。！？\n]) {0,2}(?:很|非常|十分|实在)?(?:抱歉|对不起|不好意思)"
     r"|作为(?:一[个名款位])?(?:AI|ai|人工智能|大?型?语言模型|大模型|大语言模型|文本模型|智能助手|虚拟助手)"
-    r"|(?:^|[，。！？\n]\s*)我(?:无法|不能|没办法|没有办法|没有能力)(?:直接)?"
+    r"|(?:^|[，。！？\n]) {0,2}我(?:无法|不能|没办法|没有办法|没有能力)(?:直接)?"
     r"(?:看到|查看|看见|访问|打开|处理|提供|回答|协助|帮助|满足|确定|判断|识别|描述|生成|继续)"
     r"|请(?:您|你)?(?:先)?(?:提供|上传|分享|发送)(?:一下)?(?:图片|图像|照片|更多)"
 )
