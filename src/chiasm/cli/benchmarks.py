@@ -12,6 +12,7 @@ import typer
 
 from chiasm import evals
 from chiasm.errors import UserError, suggest
+from chiasm.evals.answers import answer_files
 from chiasm.evals.asked import Asked
 from chiasm.evals.score import Scored
 from chiasm.evals.task import Rule, Task
@@ -44,8 +45,21 @@ def known_rule(name: str, tasks: dict[str, Task]) -> Rule:
 
 
 def read_other(asked: Asked, run: Path, scored: Scored) -> Scored:
-    """The scores of another run's answers to the same questions, by the same rule."""
-    return asked.score(asked.answers(run).texts, scored.rule)
+    """The scores of another run's answers to the same questions, by the same rule, or by its judge's reviews."""
+    if asked.task.judging is None:
+        return asked.score(asked.answers(run).texts, scored.rule)
+    from chiasm.evals.outcome import from_reviews
+
+    texts = asked.answers(run).texts if answer_files(run, asked.name) else None
+    return from_reviews(asked, _reviews(asked, run), texts)
+
+
+def check_other(asked: Asked, run: Path) -> None:
+    """Raise `UserError` unless another run's answers can be compared with."""
+    if asked.task.judging is None:
+        asked.answers(run)
+    else:
+        _reviews(asked, run)
 
 
 def note(message: str) -> None:
@@ -91,6 +105,15 @@ def print_entry(entry: Entry) -> None:
         note(message)
     if entry.submission:
         print(f"  for the benchmark's server: {entry.submission}")
+
+
+def _reviews(asked: Asked, run: Path) -> Path:
+    from chiasm.evals.outcome import reviews_at
+
+    reviews = reviews_at(asked, run)
+    if reviews is None:
+        raise UserError(f"{run} holds no reviews of {asked.name} to compare with: let a judge review it first")
+    return reviews
 
 
 def _cell(value: float | None) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from chiasm.chat import ChatModel, Ranker
-from chiasm.cli.benchmarks import known_rule, known_task, note, print_entry, print_json, read_other
+from chiasm.cli.benchmarks import check_other, known_rule, known_task, note, print_entry, print_json, read_other
 from chiasm.cli.known_values import known_device, known_dtype, known_template
 from chiasm.cli.progress import bar
 from chiasm.errors import UserError
@@ -78,7 +78,7 @@ def eval(  # noqa: PLR0913, PLR0917 - one argument an option
     runs = _enter(found, data, folder, limit, _identity(name, base_url, template), max_tokens, dtype)
     if against is not None:
         for asked, _, _ in runs:
-            asked.answers(against)  # before hours of asking
+            check_other(asked, against)  # before hours of asking
 
     def opened() -> ChatModel:
         from chiasm.backends import open_model

@@ -78,7 +78,7 @@ def reviews_at(asked: Asked, path: Path) -> Path | None:
     """A judge's reviews: the file itself, or that of a run's folder; None where there are none."""
     from chiasm.evals import judging
 
-    places = (path, path / REVIEWS, path / asked.name / REVIEWS)
+    places = (path, path / asked.name / REVIEWS, path / REVIEWS)
     return next((place for place in places if place.is_file() and judging.are_reviews(place)), None)
 
 
