@@ -294,6 +294,8 @@ class Reference:
         (None, ""),
         (["net", "racket", "net"], "net ×2, racket"),
         (Reference("B", {"A": "cat", "B": "dog"}), "B. dog"),
+        (Reference("B", {"A": "", "B": ""}), "B"),
+        (("A dog sleeps on a rack of shoes.", "Shoes."), "A dog sleeps on a rack of shoes.\nShoes."),
         ({"label": "no", "group": 4}, "no"),
         ({"width": 4, "height": 3}, "width: 4; height: 3"),
         ((("a", "b"), 2), "a, b, 2"),

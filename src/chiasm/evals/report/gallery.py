@@ -22,6 +22,7 @@ _PICTURES = 4  # of one question
 _SIDE = 256  # pixels
 _QUALITY = 80
 _LONGEST = 4000  # characters of a question or an answer
+_LONG_WORD = 30  # characters; several answers of this length stand in a line each
 
 _TRUTHS = ("answer", "answers", "truth", "label")  # of a reference that holds more than the truth
 
@@ -110,11 +111,12 @@ def _in_words(value: object) -> str:
         if truth is None:
             return "; ".join(f"{name}: {_in_words(each)}" for name, each in value.items())
         options = value.get("options")
-        named = isinstance(options, Mapping) and isinstance(truth, str) and truth in options
-        return f"{truth}. {options[truth]}" if named and isinstance(options, Mapping) else _in_words(truth)
+        named = options.get(truth) if isinstance(options, Mapping) and isinstance(truth, str) else None
+        return f"{truth}. {named}" if named else _in_words(truth)
     if isinstance(value, Iterable):
         counts = Counter(_in_words(each) for each in value)  # ten people's answers: the most frequent first
-        return ", ".join(text if count == 1 else f"{text} ×{count}" for text, count in counts.most_common())
+        told = [text if count == 1 else f"{text} ×{count}" for text, count in counts.most_common()]
+        return ("\n" if any(len(text) > _LONG_WORD for text in counts) else ", ").join(told)
     return str(value)
 
 
