@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from chiasm.cli.frame import VERBS, load_verb
+from chiasm.data.mixture import Mixture
 from chiasm.training.config import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,7 +119,8 @@ def test_python_compiles(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_recipes_and_records_are_read(page: Path) -> None:
     for _, block in blocks(page, "yaml"):
-        Recipe.parse(yaml.safe_load(block), name(page))
+        value = yaml.safe_load(block)
+        (Mixture if "sources" in value else Recipe).parse(value, name(page))
     for _, block in blocks(page, "json"):
         for line in block.splitlines():
             assert json.loads(line)["conversations"]
