@@ -55,10 +55,13 @@ def find(text: str, language: str = "en") -> Iterator[Named]:
 def _in_english(text: str) -> Iterator[Named]:
     tokens = list(_TOKEN.finditer(text.lower()))
     words = [_without_possessive(token[0]) for token in tokens]
-    phrases = _phrases()
+    phrases, first = _phrases(), _first_words()
     at = 0
     while at < len(words):
         word = words[at]
+        if word not in first:
+            at += 1
+            continue
         if (word in ("orange", "oranges") or word in lists.GAMES) and _is_thing(words, at):
             yield Named("sports ball" if word in lists.GAMES else "orange", *tokens[at].span())
             at += 1
@@ -128,6 +131,12 @@ def _phrases() -> Mapping[str, tuple[tuple[tuple[str, ...], str], ...]]:
     for phrase, category in sorted(found.items(), key=lambda item: -len(item[0])):
         by_first.setdefault(phrase[0], []).append((phrase, category))
     return MappingProxyType({first: tuple(phrases) for first, phrases in by_first.items()})
+
+
+@cache
+def _first_words() -> frozenset[str]:
+    """The words at which anything can begin: most words of a text are none."""
+    return frozenset(_phrases()) | lists.KIN | lists.GAMES | {"orange", "oranges"}
 
 
 @cache

@@ -41,8 +41,9 @@ def read(answer: str, question: str = "", *, describes: bool = False) -> Stateme
     counts: list[Count] = []
     positions: list[Position] = []
     for number, sentence in enumerate(_sentences(answer)):
-        mentions.extend(_judged(sentence, describes))
-        counts.extend(_counts(sentence))
+        judged = list(_judged(sentence, describes))
+        mentions.extend(judged)
+        counts.extend(_counts(sentence, judged))
         positions.extend(_positions(sentence))
         if number == 0 and question:
             counts.extend(_answered_count(sentence, question))
@@ -101,11 +102,12 @@ def _placed(found: Sequence[Mention], spans: Sequence[tuple[int, int]]) -> list[
 
 def _judged(sentence: _Sentence, describes: bool) -> Iterator[Mention]:
     words = sentence.words
-    supposed = [i for i, word in enumerate(words) if word in lists.SUPPOSED and not _is_seen(words, i)]
-    behind = [i for i, word in enumerate(words) if word in lists.SUPPOSED_BEHIND]
-    compared = [i for i, word in enumerate(words) if word in lists.COMPARED]
-    denied = [i for i, word in enumerate(words) if word in lists.DENIED]
-    clauses = [i for i, word in enumerate(words) if word in lists.CLAUSE]
+    telling = [i for i, word in enumerate(words) if word in lists.TELLING]
+    supposed = [i for i in telling if words[i] in lists.SUPPOSED and not _is_seen(words, i)]
+    behind = [i for i in telling if words[i] in lists.SUPPOSED_BEHIND]
+    compared = [i for i in telling if words[i] in lists.COMPARED]
+    denied = [i for i in telling if words[i] in lists.DENIED]
+    clauses = [i for i in telling if words[i] in lists.CLAUSE]
     asks = bool(words) and words[-1] == "?"
     about = describes or not lists.ABOUT_PICTURE.isdisjoint(words) or _there_is(words) or _goes_on_now(words)
     for first, end, mention in sentence.mentions:
@@ -183,11 +185,11 @@ def _ends(word: str) -> bool:
     return not word[0].isalnum() or word in lists.FUNCTION
 
 
-def _counts(sentence: _Sentence) -> Iterator[Count]:
+def _counts(sentence: _Sentence, judged: Sequence[Mention]) -> Iterator[Count]:
     words = sentence.words
     if not any(word in lists.NUMBERS or word.isdigit() for word in words):
         return
-    for mention, (first, end, _) in zip(_judged(sentence, False), sentence.mentions, strict=True):
+    for mention, (first, end, _) in zip(judged, sentence.mentions, strict=True):
         at = _determiner(words, first)
         if at is None or not mention.asserted or not _alone(words, end):
             continue

@@ -40,6 +40,7 @@ LIKENESS = _set(
 )
 OF = _set("of with showing depicting featuring portraying")
 CLAUSE = _set(", : ( ) — – but while which where whereas although though who whose because since so")
+TELLING = SUPPOSED | SUPPOSED_BEHIND | COMPARED | DENIED | CLAUSE
 ABOUT_PICTURE = _set(
     "visible seen present positioned situated located placed spotted parked displayed depicted shown pictured "
     "featured captured arranged scattered hanging image picture photo photograph scene snapshot background foreground "

@@ -41,8 +41,8 @@ def _not_english(text: str) -> str | None:
         foreign = len(_HAN.findall(text)) + sum(map(len, _OTHER.findall(text)))
         if foreign > _QUOTED * sum(map(str.isalpha, text)):
             return "not in English"
-    words = _WORD.findall(text)
-    if len(words) >= _SENTENCE and sum(word.lower() in _FREQUENT for word in words) < _ENGLISH * len(words):
+    words = _WORD.findall(text.lower())
+    if len(words) >= _SENTENCE and sum(map(_FREQUENT.__contains__, words)) < _ENGLISH * len(words):
         return "not in English"
     return None
 

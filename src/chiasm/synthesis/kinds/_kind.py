@@ -16,7 +16,7 @@ from chiasm.synthesis.sample import Box, Context, Language, Turn
 class WrongFormat(UserError):
     """A reply that is not of the form its kind asks for. `reason` is the short word it is counted under."""
 
-    def __init__(self, message: str, reason: str = "wrong format") -> None:
+    def __init__(self, message: str, reason: str = "format") -> None:
         super().__init__(message)
         self.reason = reason
 
@@ -71,14 +71,14 @@ class Kind:
         """What the teacher reads of a picture."""
         return as_text(context.captions, context.boxes if self.with_boxes else ())
 
-    def asked(self, context: Context, language: Language) -> Conversation:
-        """The whole request: system message, examples, context."""
+    def asked(self, context: Context, language: Language, name: str | None = None) -> Conversation:
+        """The whole request: system message, examples, context; `name` becomes the conversation's id."""
         prompt = self.prompts[language]
         messages = [Message("system", (Text(prompt.system),))]
         for shot in prompt.shots:
             shown = as_text(shot.captions, shot.boxes if self.with_boxes else ())
             messages += [Message("user", (Text(shown),)), Message("assistant", (Text(shot.reply),))]
-        return Conversation((*messages, Message("user", (Text(self.context_text(context)),))))
+        return Conversation((*messages, Message("user", (Text(self.context_text(context)),))), name)
 
     def digest(self, language: Language) -> str:
         """Twelve hex digits that change with every letter of the prompt and of the way contexts are written."""
