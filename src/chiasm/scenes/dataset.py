@@ -12,9 +12,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from chiasm.errors import UserError
+from chiasm.scenes import benchmarks
+from chiasm.scenes.benchmarks import Asked
 from chiasm.scenes.draw import draw_scene, silhouette
 from chiasm.scenes.questions import Question, ask, conversation
 from chiasm.scenes.words import captions, full_caption, in_words
@@ -50,6 +53,9 @@ class WrittenWorld:
     instruct_train: Path
     text_train: Path
     questions_val: Path
+    pope_val: Path  # a folder: coco_pope_{random,popular,adversarial}.json
+    vqa_questions_val: Path
+    vqa_annotations_val: Path
 
 
 def paths(out: Path) -> WrittenWorld:
@@ -66,6 +72,9 @@ def paths(out: Path) -> WrittenWorld:
         instruct_train=out / "instruct_train.json",
         text_train=out / "text_train.json",
         questions_val=out / "questions_val.json",
+        pope_val=out / "pope",
+        vqa_questions_val=out / "vqav2" / "v2_OpenEnded_drawn_val_questions.json",
+        vqa_annotations_val=out / "vqav2" / "v2_drawn_val_annotations.json",
     )
 
 
@@ -150,11 +159,34 @@ class _Writer:
         self._write(files.instruct_train, self._instruct(num_train))
         self._write(files.text_train, self._text(num_text))
         self._write(files.questions_val, self._questions(num_val))
+        self._write_benchmarks(num_val)
+
+    def _write_benchmarks(self, num_val: int) -> None:
+        files = self._files
+        shown = [(f"val/{digits}.png", scene) for digits, scene in self._scenes("val", num_val, "POPE")]
+        for split in benchmarks.POPE_SPLITS:
+            path = files.pope_val / f"coco_pope_{split}.json"
+            self._write_lines(path, benchmarks.pope(shown, split, self._seed))
+        about = {
+            "info": {"description": "chiasm drawn world", "version": str(WORLD_FORMAT), "seed": self._seed},
+            "license": {},
+            "data_type": "drawn",
+            "data_subtype": "val",
+        }
+        questions = benchmarks.vqa_questions(self._asked(num_val))
+        self._write(files.vqa_questions_val, {**about, "task_type": "Open-Ended", "questions": questions})
+        annotations = benchmarks.vqa_annotations(self._asked(num_val))
+        self._write(files.vqa_annotations_val, {**about, "annotations": annotations})
 
     def _write(self, path: Path, content: Mapping[str, object] | Iterable[Mapping[str, object]]) -> None:
         if not (self._keep and path.is_file()):
             path.parent.mkdir(exist_ok=True)
             _write_json(path, content)
+
+    def _write_lines(self, path: Path, records: Iterable[Mapping[str, object]]) -> None:
+        if not (self._keep and path.is_file()):
+            path.parent.mkdir(exist_ok=True)
+            _write_whole(path, (f"{json.dumps(record)}\n" for record in records))
 
     def _scenes(self, split: str, num: int, what: str) -> Iterator[tuple[str, Scene]]:
         """Each scene with its six digits, while a progress bar says what they are used for."""
@@ -221,22 +253,28 @@ class _Writer:
             turns = _turns(conversation(scene, rng), before=in_words(scene, rng))
             yield {"id": f"text_{digits}", "conversations": turns}
 
-    def _questions(self, num: int) -> Iterator[dict[str, object]]:
+    def _asked(self, num: int) -> Iterator[Asked]:
+        """The questions about the held-out pictures: one of each kind that can be asked, yes and no in balance."""
         answers: Counter[tuple[str, str]] = Counter()
         for digits, scene in self._scenes("val", num, "questions"):
             rng = random_stream(self._seed, scene.id, "questions")
-            for kind in _VAL_KINDS:
+            for number, kind in enumerate(_VAL_KINDS):
                 # Whichever of yes and no is behind comes next: in a few hundred questions coins alone are not even.
                 question = ask(scene, kind, rng, yes=answers[kind, "yes"] <= answers[kind, "no"])
                 if question is not None:
                     answers[kind, question.answer] += 1
-                    yield {
-                        "id": f"{digits}_{kind}",
-                        "image": f"val/{digits}.png",
-                        "kind": kind,
-                        "question": question.prompt,
-                        "answer": question.answer,
-                    }
+                    yield Asked(scene, f"val/{digits}.png", number, question)
+
+    def _questions(self, num: int) -> Iterator[dict[str, object]]:
+        for asked in self._asked(num):
+            kind = asked.question.kind
+            yield {
+                "id": f"{Path(asked.image).stem}_{kind}",
+                "image": asked.image,
+                "kind": kind,
+                "question": asked.question.prompt,
+                "answer": asked.question.answer,
+            }
 
 
 def _categories() -> list[dict[str, object]]:
@@ -275,20 +313,27 @@ def _with_progress(items: Sequence[int], label: str) -> Iterator[int]:
 
 def _write_json(path: Path, content: Mapping[str, object] | Iterable[Mapping[str, object]]) -> None:
     """One record a line, written as they come, under the file's own name only when the last one is there."""
+    if isinstance(content, Mapping):
+        _write_whole(path, _object(content))
+    else:
+        _write_whole(path, chain(_array(content), "\n"))
+
+
+def _write_whole(path: Path, pieces: Iterable[str]) -> None:
     part = path.with_name(f"{path.name}.part")
     with part.open("w", encoding="utf-8", newline="\n") as file:
-        if isinstance(content, Mapping):
-            file.write("{")
-            for i, (key, value) in enumerate(content.items()):
-                file.write(f"{',' if i else ''}\n{json.dumps(key)}: ")
-                file.writelines(_array(value) if isinstance(value, Iterator) else [json.dumps(value)])
-            file.write("\n}\n")
-        else:
-            file.writelines(_array(content))
-            file.write("\n")
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())  # a rename may reach the disk before what it names
     part.replace(path)
+
+
+def _object(content: Mapping[str, object]) -> Iterator[str]:
+    yield "{"
+    for i, (key, value) in enumerate(content.items()):
+        yield f"{',' if i else ''}\n{json.dumps(key)}: "
+        yield from _array(value) if isinstance(value, Iterator) else [json.dumps(value)]
+    yield "\n}\n"
 
 
 def _array(records: Iterable[object]) -> Iterator[str]:
