@@ -136,6 +136,17 @@ def test_published_numbers_stand_beside_only_on_the_same_questions(tmp_path: Pat
     assert "| f1 | 80.0 | [80.0, 80.0] | 80.0 |  | 85.9 | 85.9 | 86.5 |" in text
 
 
+def test_a_set_only_its_server_can_score_has_no_numbers(tmp_path: Path, asked: Asked) -> None:
+    secret = replace(asked, task=replace(TASK, metrics=lambda marks: {}))
+    entry = entry_for(secret, secret.score(texts_of(asked), "published"), "a model", None)
+    entry = entry.model_copy(update={"submission": "out/upload.json"})
+    assert entry.score is None
+    save_task(tmp_path / "secret", entry, gallery_of(secret.score(texts_of(asked), "published")))
+    write_report(tmp_path)
+    assert "| by the server |" in (tmp_path / "report.md").read_text()
+    assert "scored by its server" in (tmp_path / "report.html").read_text()
+
+
 def test_a_comparison_is_told_in_words(tmp_path: Path, asked: Asked) -> None:
     worse = texts_of(asked, **{f"_{n}": "no idea" for n in range(1, 12, 2)})
     entry = report(tmp_path / "out", asked, texts_of(asked), worse)

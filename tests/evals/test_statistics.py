@@ -60,7 +60,7 @@ def test_the_same_marks_give_the_same_figures() -> None:
     assert bootstrap(some, accuracy).of != bootstrap(some, accuracy, seed=7).of
 
 
-@pytest.mark.parametrize(("num", "resamples"), [(0, 0), (1, 0), (2, 1000), (18_000, 500), (200_000, 100)])
+@pytest.mark.parametrize(("num", "resamples"), [(0, 0), (1, 0), (2, 1000), (18_000, 500), (100_000, 100)])
 def test_how_many_resamples_is_told_and_bounded(num: int, resamples: int) -> None:
     def constant(some: Sequence[Mark]) -> dict[str, float]:
         return {"a": 5.0}
