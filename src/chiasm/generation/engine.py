@@ -174,10 +174,10 @@ class Engine:
     def branch(self, prompt: Prompt, decoding: Decoding, num_shared: int | None = None, keep: bool = False) -> Branch:
         """`prompt` for `Stepper.submit`. Raises `UserError` when it fills the context.
 
-        `num_shared` of its first tokens, never ending inside a picture, are about to be asked by others too; None: all.
-        `keep`: its answer is likely to be part of a next prompt.
+        `num_shared` of its first tokens (a picture counts whole or not) are about to be asked with by others too; None:
+        all of them. `keep`: its answer is likely to be part of a next prompt.
         """
-        shared = prompt.num_shared(prompt.contents) if num_shared is None else num_shared
+        shared = prompt.num_shared(prompt.contents[:num_shared])
         return Branch(prompt, decoding, self.limit(prompt, decoding), shared, keep=keep)
 
     def generate(

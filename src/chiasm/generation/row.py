@@ -19,7 +19,9 @@ from chiasm.generation.trunk import Branch, Trunk
 from chiasm.models import language
 from chiasm.models.llava import Llava
 
-_LOGITS_AT_ONCE = 256  # ours: rows of the output head; 0.2 GB for a vocabulary of 150,000 in float32
+# Both ours.
+_LOGITS_AT_ONCE = 256  # rows of the output head: 0.2 GB for a vocabulary of 150,000 in float32
+_BLOCK = 128  # queries of a masked block: they attend to no place behind their last, which spares a part of the keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,10 @@ class Row:
             assert trunk.prompt is not None
             first, start = trunk.num_ready, len(self.ids)
             self._take(trunk.prompt, trunk.pictures, first, trunk.ids[first:])
-            places = slice(first, len(trunk))
-            self._blocks.append(Block(trunk, slice(start, len(self.ids)), places, is_causal=first == 0))
+            if first == 0:
+                self._blocks.append(Block(trunk, slice(start, len(self.ids)), slice(0, len(trunk)), is_causal=True))
+            else:
+                self._attend(trunk, start, first)
         start, owners = len(self.ids), []
         for branch in trunk.branches:
             first = len(trunk) + branch.num_computed
@@ -66,9 +70,8 @@ class Row:
             self.wanted += range(len(self.ids) - max(1, len(branch.targets)), len(self.ids))
         self.branches += trunk.branches
         trunk.assign(owners, self.positions[start:])
-        places = slice(trunk.used, trunk.used + num_own)
-        self._blocks.append(Block(trunk, slice(start, len(self.ids)), places, is_causal=False))
-        self._grown.append((trunk, places.stop))
+        self._attend(trunk, start, trunk.used)
+        self._grown.append((trunk, trunk.used + num_own))
 
     def commit(self) -> None:
         """What this row wrote into its trunks counts."""
@@ -80,6 +83,13 @@ class Row:
         x_TD = self._decoded(model, self._embedded(model, features))
         x_RD = x_TD[torch.tensor(self.wanted, device=x_TD.device)]
         return torch.cat([model.logits(some) for some in torch.split(x_RD, _LOGITS_AT_ONCE)])
+
+    def _attend(self, trunk: Trunk, start: int, first: int) -> None:
+        """Blocks for the rows from `start` on, whose places in `trunk` begin at `first`."""
+        for row in range(start, len(self.ids), _BLOCK):
+            stop = min(row + _BLOCK, len(self.ids))
+            places = slice(first + row - start, first + stop - start)
+            self._blocks.append(Block(trunk, slice(row, stop), places, is_causal=False))
 
     def _take(self, prompt: Prompt, pictures: tuple[Picture, ...], first: int, ids: list[int]) -> None:
         """`ids` from position `first` on, with the pictures that begin there or later."""

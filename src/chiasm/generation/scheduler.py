@@ -105,8 +105,13 @@ class Scheduler:
 
     @property
     def num_held(self) -> int:
-        """Tokens whose keys and values are held, or will be after the next step."""
-        return sum(trunk.used for trunk in self._trunks) + sum(branch.num_new for branch in self._running)
+        """Tokens whose keys and values are held, or for which there is a place."""
+        return sum(trunk.used for trunk in self._trunks)
+
+    @property
+    def _num_needed(self) -> int:
+        """Tokens that will be held after the next step."""
+        return self.num_held + sum(branch.num_new for branch in self._running)
 
     def submit(self, branch: Branch) -> None:
         """Queue a prompt; it gets a slot when there is one, and room."""
@@ -151,7 +156,7 @@ class Scheduler:
             adds = own + (len(trunk) - place.num_copied if place.is_new else 0)
             takes = own + (len(trunk) if place.is_new else 0)
             self._evict(self._max_tokens - takes, but=trunk)
-            if self._running and (num_new + adds > STEP_TOKENS or self.num_held + takes > self._max_tokens):
+            if self._running and (num_new + adds > STEP_TOKENS or self._num_needed + takes > self._max_tokens):
                 passed.append(branch)
                 break
             self._grow(branch, place)
@@ -194,18 +199,23 @@ class Scheduler:
 
     def _give_way(self) -> None:
         """Take slots from the youngest until what the next step adds fits."""
-        while len(self._running) > 1:
-            self._evict(self._max_tokens)
-            if self.num_held <= self._max_tokens:
-                return
+        self._evict(self._max_tokens)
+        if self._num_needed > self._max_tokens:
+            for trunk in self._trunks:
+                trunk.compact()
+        while len(self._running) > 1 and self._num_needed > self._max_tokens:
             branch = self._running[-1]
+            left = branch.trunk
+            assert left is not None
             self._leave(branch)
             self._waiting.appendleft(branch)
+            left.compact()
+            self._evict(self._max_tokens)
 
     def _evict(self, max_held: int, but: Trunk | None = None) -> None:
         """Drop idle trunks, the longest unused first, until at most `max_held` tokens are held."""
         idle = sorted((t for t in self._trunks if not t.branches and t is not but), key=lambda t: t.last_used)
-        while idle and (len(idle) > _NUM_IDLE or self.num_held > max_held):
+        while idle and (len(idle) > _NUM_IDLE or self._num_needed > max_held):
             self._trunks.remove(idle.pop(0))
 
     def _leave(self, branch: Branch) -> None:

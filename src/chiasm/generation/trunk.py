@@ -114,6 +114,11 @@ class Trunk:
         return self._places.used
 
     @property
+    def num_gone(self) -> int:
+        """Places of branches that have left."""
+        return int((self._places.owner[: self.used] == GONE).sum())
+
+    @property
     def num_own(self) -> int:
         """Tokens that branches hold or will add next."""
         return sum(branch.num_tokens - len(self) for branch in self.branches)
@@ -155,12 +160,10 @@ class Trunk:
         self.num_ready = length
 
     def make_room(self, num_own: int) -> None:
-        """Room for `num_own` more tokens of branches; places that are free are used before the buffer grows."""
+        """Room for `num_own` more tokens of branches; before the buffer grows, free places are given up if many."""
+        if self.used + num_own > self._capacity and 2 * self.num_gone > self.used - len(self):
+            self.compact()
         places = self._places
-        if places.used + num_own > self._capacity:
-            gone = places.owner[: places.used] == GONE
-            if 2 * int(gone.sum()) > places.used - len(self):
-                self._places = places = self._compacted(np.flatnonzero(~gone))
         needed = places.used + num_own
         if needed > self._capacity:
             # The first time exactly what is asked for, and a little: most answers are short.
@@ -170,14 +173,19 @@ class Trunk:
             places.owner = np.pad(places.owner, (0, more), constant_values=GONE)
             places.position = np.pad(places.position, (0, more))
 
-    def _compacted(self, index: npt.NDArray[np.intp]) -> _Places:
-        """The places of `index` alone."""
-        old, index_T = self._places, torch.from_numpy(index)
+    def compact(self) -> None:
+        """Give up the places of branches that have left."""
+        old = self._places
+        index = np.flatnonzero(old.owner[: old.used] != GONE)
+        if len(index) == old.used:
+            return
+        index_T = torch.from_numpy(index)
 
         def kept(buffers: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
             return {i: x.index_select(2, index_T.to(x.device)) for i, x in buffers.items()}
 
-        return _Places(kept(old.keys), kept(old.values), old.owner[index], old.position[index], len(index))
+        # One assignment, so that an interruption finds the old places or the new ones.
+        self._places = _Places(kept(old.keys), kept(old.values), old.owner[index], old.position[index], len(index))
 
     def assign(self, owners: list[int], positions: list[int]) -> None:
         """Say whose the next free places will be; they count after `commit`."""
