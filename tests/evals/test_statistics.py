@@ -138,3 +138,21 @@ def test_the_difference_is_surer_than_each_of_two_like_runs() -> None:
 def test_runs_of_other_questions_are_not_compared() -> None:
     with pytest.raises(ValueError, match="same questions"):
         compare(marks([1, 0]), marks([1]), accuracy)
+
+
+def test_groups_are_drawn_whole() -> None:
+    # Groups of one, two and three questions, not side by side.
+    groups = ["a", "b", "c", "b", "c", "c"]
+    some = [Mark(Question(n, str(n), "", group=group), "", 1.0, "") for n, group in enumerate(groups)]
+    num_groups = set()
+
+    def look(drawn: Sequence[Mark]) -> dict[str, float]:
+        keys = [mark.question.key for mark in drawn]
+        assert keys.count("1") == keys.count("3")
+        assert keys.count("2") == keys.count("4") == keys.count("5")
+        num_groups.add(keys.count("0") + keys.count("1") + keys.count("2"))
+        return {"n": float(len(keys))}
+
+    found = bootstrap(some, look)
+    assert num_groups == {3}
+    assert (found.num_groups, found.of["n"].low, found.of["n"].high) == (3, 3, 9)
