@@ -75,9 +75,11 @@ def test_same_seed_same_bytes(tmp_path: Path, out: str) -> None:
 def test_counts_are_drawn_without_repeating(tmp_path: Path) -> None:
     records(tmp_path / "a.jsonl", 100)
     records(tmp_path / "b.jsonl", 5)
-    result = mixed(tmp_path, sources={"a": own("a.jsonl", count=30), "b": own("b.jsonl", count=9)})
+    records(tmp_path / "c.jsonl", 2)
+    parts = {"a": own("a.jsonl", count=30), "b": own("b.jsonl", count=9), "c": own("c.jsonl", cap=50)}
+    result = mixed(tmp_path, sources=parts)
     drawn = ids(result)
-    assert len(drawn) == len(set(drawn)) == 35
+    assert len(drawn) == len(set(drawn)) == 37
     assert drawn != sorted(drawn)
     assert result.notes == ("b: 9 records wanted, there are 5",)
     # Which ones are drawn is a choice from everywhere, not the first.

@@ -44,11 +44,16 @@ class Part(_Value):
     max_turns: Annotated[int, Field(strict=True, ge=1)] | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def asks_for_some(self) -> bool:
+        """Whether a number of records is asked for; a `cap` alone asks for none."""
+        return self.count is not None or self.weight is not None
+
     @model_validator(mode="after")
     def _one_amount(self) -> Self:
         if self.count is not None and self.weight is not None:
             raise ValueError("a source takes either a count or a weight")
-        if self.repeat and self.count is None and self.weight is None:
+        if self.repeat and not self.asks_for_some:
             raise ValueError("repeat needs a count or a weight to reach")
         return self
 

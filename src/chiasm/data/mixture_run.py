@@ -242,7 +242,7 @@ def _finish(mixture: Mixture, out: Path, beside: Path, card: Card, drops: _Drops
         drops.write_to(dropped)
     else:
         dropped.unlink(missing_ok=True)  # an older run's
-    return Mixed(out, values, files, dropped if drops.num_dropped else None, tuple(_notes(card)))
+    return Mixed(out, values, files, dropped if drops.num_dropped else None, tuple(_notes(mixture, card)))
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -250,12 +250,12 @@ def _write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
-def _notes(card: Card) -> Iterable[str]:
+def _notes(mixture: Mixture, card: Card) -> Iterable[str]:
     """What a person should hear without opening the card: one line each."""
     for name, part in card.parts.items():
         if part.absent:
             yield f"{name} is left out: {part.absent}"
-        elif part.wanted is not None and part.available < part.wanted and part.num_records < part.wanted:
+        elif part.wanted is not None and part.num_records < part.wanted and mixture.sources[name].asks_for_some:
             yield f"{name}: {part.wanted:,} records wanted, there are {part.available:,}"
         if part.dropped:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in part.dropped.most_common())

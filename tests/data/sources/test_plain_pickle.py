@@ -72,6 +72,7 @@ def test_a_program_is_refused_by_its_instruction_and_not_run(tmp_path: Path, pro
         (b"r\xff\xff\xff\x7f.", "not a whole pickle"),
         (b"(]]d.", "not a whole pickle"),  # a list as a key
         (b"X\xff\xff\xff\x7fabc.", "not a whole pickle"),
+        (b"\x8d\xff\xff\xff\xff\xff\xff\xff\x7fabc.", "not a whole pickle"),
     ],
 )
 def test_damaged_and_hostile_pickles(tmp_path: Path, content: bytes, says: str | None) -> None:

@@ -28,8 +28,8 @@ def read_plain_pickle(path: Path) -> Any:
         size = path.stat().st_size
         if size > _MOST_BYTES:
             raise UserError(f"{path} has {size:,} bytes; expected a file of references, at most {_MOST_BYTES:,}")
-        with path.open("rb") as file:
-            return _Builder().build(pickletools.genops(file))
+        # From memory, where a length that lies reads what there is; from a file it would be allocated first.
+        return _Builder().build(pickletools.genops(path.read_bytes()))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except _NotPlain as error:
