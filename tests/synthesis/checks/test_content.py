@@ -152,6 +152,21 @@ def test_the_answer_to_how_many(find: Find, question: str, answer: str, wrong: b
     assert bool(street(find, "counts", answer, question=question, kind="conversation")) is wrong
 
 
+@pytest.mark.parametrize(
+    ("answer", "language", "wrong"),
+    [
+        ("There are two people in the image.", "en", True),
+        ("There are two women in the image.", "en", False),  # the third is a man
+        ("There are four women in the image.", "en", True),
+        ("图中有两个人。", "zh", True),
+        ("图中有两个女人。", "zh", False),
+    ],
+)
+def test_some_of_a_category_are_not_all_of_it(find: Find, answer: str, language: str, wrong: bool) -> None:
+    three = [Box("person", i / 10, 0.1, i / 10 + 0.05, 0.9) for i in range(3)]
+    assert bool(find("counts", answer, boxes=three, language=language)) is wrong
+
+
 def test_small_things_far_away_need_not_be_counted(find: Find) -> None:
     far = Box("dog", 0.9, 0.5, 0.91, 0.51)  # 1/300 of the others
     assert find("counts", "There are two dogs in the image.", boxes=(*STREET, far)) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from chiasm.data.object_names import find
+from chiasm.data.object_names import CHINESE, find
 from chiasm.synthesis.checks._statements import Count, Mention, Place, Position, Statements
 
 _SENTENCE = re.compile(r"[^。！？；\n!?;]{1,500}[。！？；\n!?;]?")
@@ -106,9 +106,15 @@ def _counts(text: str, sentence: tuple[int, int], mentions: Sequence[Mention]) -
         at_least = before.endswith("至少") or before.endswith("至少有")
         behind = text[mention.end : sentence[1]].strip("。！!，, \n")
         total = not at_least and bool(_TOTAL.search(before) or (_HAS.search(before) and not behind))
+        total = total and _is_general(text[mention.begin : mention.end], mention.category)
         # 一只 is mostly "a": it counts only where all are counted.
         if number > 1 or total:
             yield Count(mention.category, number, text[last.start("number") : mention.end], total, at_least)
+
+
+def _is_general(noun: str, category: str) -> bool:
+    """Whether `noun` means all of a category, as 人 does and 女人 does not."""
+    return noun == CHINESE[category][0]
 
 
 def _describes(between: str) -> bool:
@@ -141,7 +147,8 @@ def _answered_count(sentence: str, question: str) -> Iterator[Count]:
     if names[0].end != len(match["what"]) or len(sentence) > 16 or _VAGUE.search(sentence[: numbers[0].start()]):
         return
     if (number := _value(numbers[0][1])) is not None:
-        yield Count(names[0].category, number, numbers[0][0].rstrip("。！"), total=True)
+        total = _is_general(match["what"], names[0].category)
+        yield Count(names[0].category, number, numbers[0][0].rstrip("。！"), total)
 
 
 def _positions(text: str, sentence: tuple[int, int], mentions: Sequence[Mention]) -> Iterator[Position]:

@@ -204,7 +204,8 @@ def _counts(sentence: _Sentence, judged: Sequence[Mention]) -> Iterator[Count]:
             continue
         if before and (before[-1] in lists.PARTIAL - {"of"} or before[-1].isdigit() or before[-1] in lists.NUMBERS):
             continue
-        total = not at_least and _is_total(words, at, end)
+        called = sentence.quote(first, end).lower()
+        total = not at_least and _is_total(words, at, end) and _is_general(called, mention.category)
         yield Count(mention.category, number, sentence.quote(at, end), total, at_least)
 
 
@@ -216,13 +217,23 @@ def _is_plural(noun: str) -> bool:
     return noun.endswith("men") or noun in lists.PLURALS or (noun.endswith("s") and not noun.endswith("bus"))
 
 
+def _is_general(noun: str, category: str) -> bool:
+    """Whether `noun` means all of a category, as "people" and "dogs" do and "women" and "puppies" do not."""
+    return noun.startswith(category) or (category == "person" and noun in ("people", "individuals", "humans"))
+
+
 def _is_total(words: Sequence[str], number: int, end: int) -> bool:
     """Whether "there are three dogs" counts all dogs: nothing behind it says which."""
     before = words[max(0, number - 4) : number]
     if before[-3:] == ["a", "total", "of"] or before[-1:] in (["exactly"], ["only"], ["just"]):
         return True
-    existing = _there_is(before)
-    return existing and all(word in lists.EXTENT or not word[0].isalnum() for word in words[end:])
+    behind = words[end:]
+    opening = (
+        _there_is(before)
+        or (bool(before) and before[-1] in ("shows", "features", "depicts", "contains", "displays"))
+        or (number == 0 and not lists.ABOUT_PICTURE.isdisjoint(behind))
+    )
+    return opening and all(word in lists.EXTENT or not word[0].isalnum() for word in behind)
 
 
 def _answered_count(sentence: _Sentence, question: str) -> Iterator[Count]:
@@ -239,7 +250,8 @@ def _answered_count(sentence: _Sentence, question: str) -> Iterator[Count]:
         return
     if sentence.mentions and sentence.mentions[0][2].category != names[0].category:
         return
-    yield Count(names[0].category, number, sentence.quote(at, at + 1), total=True)
+    total = _is_general(match[1], names[0].category)
+    yield Count(names[0].category, number, sentence.quote(at, at + 1), total)
 
 
 def _positions(sentence: _Sentence) -> Iterator[Position]:

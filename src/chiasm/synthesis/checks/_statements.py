@@ -28,7 +28,11 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """`said` claims `number` of a category; `total`: these are all of them; `at_least`: there may be more."""
+    """`said` claims `number` of a category.
+
+    `total`: these are all of them, and they are called by a word for all of the category: two women are not all people.
+    `at_least`: there may be more.
+    """
 
     category: str
     number: int

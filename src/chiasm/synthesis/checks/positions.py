@@ -2,6 +2,9 @@
 
 A claim is wrong when no pair of boxes bears it out, whichever object of the sentence is meant; one pair is enough for
 it to stand. Centres are compared, with a margin, so that what overlaps is never wrong.
+
+Places swapped in sentences written from boxes are found in 98 % or more, none of the true ones is; in GPT-4's answers,
+whose sentences are longer, swapped sides are found in 6 of 14.
 """
 
 from __future__ import annotations
