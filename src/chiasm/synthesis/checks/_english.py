@@ -23,7 +23,7 @@ _HOW_MANY = re.compile(r"\s*how many ((?:[a-z]+ ){0,3}[a-z]+?) (are|is|can|do)\b
 
 @dataclass(slots=True)
 class _Sentence:
-    """A sentence as words, with the objects it names: `at[i]` is the mention that ends with word i."""
+    """A sentence as words in lower case, where each stands in `text`, and the objects it names."""
 
     text: str
     words: list[str]

@@ -5,9 +5,9 @@ count ("a dog is lying on the couch"), not what is supposed, denied or general (
 umbrella", "dogs need water"). A thing that goes by two names is known by either (`_ALSO`).
 
 Of the 90 GPT-4 answers of LLaVA-Bench (COCO), written from captions and boxes, none is rejected; of COCO's human
-captions, each held against boxes and the other captions of its picture, 0.9 %: they saw what nobody else told. "There is
-a ..." with an absent category, put into GPT-4's answers, is found in 95 %; an absent name put in place of every mention
-of a known one, often in sentences that only suppose, in 58 %.
+captions, each held against boxes and the other captions of its picture, 0.9 %: they saw what nobody else told. "There
+is a ..." with an absent category, put into GPT-4's answers, is found in 95 %; an absent name put in place of every
+mention of a known one, often in sentences that only suppose, in 58 %.
 
 `known_share` is the score of a sample: the share of the categories it asserts that are known, 1 when it asserts none.
 """
