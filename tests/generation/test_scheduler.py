@@ -97,7 +97,7 @@ def drain(stepper: Scheduler) -> list[Event]:
 def test_many_prompts_give_each_the_answer_it_gives_alone(family: str, in_order: bool) -> None:
     engine = Engine(ours(FAMILIES[family]))
     assert isinstance(engine.stepper(), Scheduler)
-    prompts = neighbours_alike(mixed(60)) if in_order else mixed(60)
+    prompts = neighbours_alike(mixed(36)) if in_order else mixed(36)
     decoding = Decoding(12, end_ids=frozenset({3, 50, 60, 70, 71, 72}))
     expected = {}
     for index, asked in enumerate(prompts):
@@ -111,7 +111,7 @@ def test_many_prompts_give_each_the_answer_it_gives_alone(family: str, in_order:
 
 def test_every_bound_on_memory_gives_the_same_answers_and_is_kept() -> None:
     engine = Engine(ours())
-    prompts = neighbours_alike(mixed(40))
+    prompts = neighbours_alike(mixed(24))
     longest = max(len(each.ids) for each in prompts) + 12
     expected = [list(engine.stream(asked, GREEDY)) for asked in prompts]
     for max_tokens in (longest, 2 * longest, 1000):
