@@ -22,12 +22,17 @@ PACKAGES = {
     "connectors": "chiasm.models.connectors",
     "objectives": "chiasm.training.objectives",
     "policies": "chiasm.processing.policies",
+    "tasks": "chiasm.evals.tasks",
+    "kinds": "chiasm.synthesis.kinds",
+    "checks": "chiasm.synthesis.checks",
+    "sources": "chiasm.data.sources",
+    "mixtures": "chiasm.data.mixtures",
 }
 
 
 def list(  # the verb's name
     kind: Annotated[
-        str | None, typer.Argument(help="recipes, templates, connectors, objectives or policies; without it, all.")
+        str | None, typer.Argument(help="recipes, templates, connectors, tasks, ...; without it, all.")
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: kind to a list of names with what they are.")
