@@ -8,55 +8,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 from random import Random
 
 from chiasm.backends.rulebook import inventory
 from chiasm.backends.rulebook.clauses import Clause, words_of
 from chiasm.backends.rulebook.inventory import Group
 from chiasm.backends.rulebook.reading import Known
-from chiasm.backends.rulebook.spoken import name_of
-from chiasm.backends.rulebook.words import CLOSED, COLOURS, NUMBERS, Noun, nouns
+from chiasm.backends.rulebook.spoken import Name, called
+from chiasm.backends.rulebook.words import CLOSED, COLOURS, NUMBERS, Noun, nouns, word_set
 from chiasm.data.object_names import mentioned
 
 NUMERALS = ("零", "一", "两", "三", "四", "五", "六", "七", "八")
 _WHERE = {
-    ("left", "top"): "画面左上方", ("left", "middle"): "画面左侧", ("left", "bottom"): "画面左下方", ("left", ""): "画面左侧",
-    ("middle", "top"): "画面上方", ("middle", "middle"): "画面中间", ("middle", "bottom"): "画面下方",
-    ("middle", ""): "画面中间", ("right", "top"): "画面右上方", ("right", "middle"): "画面右侧",
+    ("left", "top"): "画面左上方", ("left", "middle"): "画面左侧", ("left", "bottom"): "画面左下方",
+    ("left", ""): "画面左侧", ("middle", "top"): "画面上方", ("middle", "middle"): "画面中间",
+    ("middle", "bottom"): "画面下方", ("middle", ""): "画面中间", ("right", "top"): "画面右上方",
+    ("right", "middle"): "画面右侧",
     ("right", "bottom"): "画面右下方", ("right", ""): "画面右侧", ("", "top"): "画面上方", ("", "bottom"): "画面下方",
     ("", "middle"): "", ("", ""): "",
 }  # fmt: skip
-# Patterns of "verb rest" with a Chinese phrase of their own; the first that fits. Those behind + are under way (正在).
-_PHRASES = (
-    (r"riding (?:on )?(?:\w+ )*?(?:waves?|surfboard|surf board)\b|surfing", "+冲浪"),
-    (r"(?:riding|standing on|doing tricks? on) (?:\w+ ){0,3}?skateboard\b|skateboarding|(?:doing|performing) (?:\w+ )*tricks? on (?:\w+ )?skateboard", "+玩滑板"),
-    (r"riding (?:\w+ ){0,3}?(?:skis|ski)\b|skiing", "+滑雪"),
-    (r"riding (?:\w+ ){0,2}?snowboard\b|snowboarding", "+玩单板滑雪"),
-    (r"playing (?:\w+ )?(?:game of )?tennis\b|(?:swinging|hitting) (?:\w+ )*?tennis", "+打网球"),
-    (r"playing (?:\w+ )?(?:game of )?baseball\b", "+打棒球"),
-    (r"swinging (?:\w+ )*?bats?\b|batting", "+挥棒"),
-    (r"playing (?:\w+ ){0,3}?soccer\b|kicking (?:\w+ )*?soccer ball", "+踢足球"),
-    (r"(?:playing|throwing|catching) (?:\w+ ){0,4}?frisbee\b", "+玩飞盘"),
-    (r"playing (?:\w+ )*?(?:video games?|wii|nintendo)\b", "+玩电子游戏"),
-    (r"flying (?:\w+ ){0,3}?kites?\b", "+放风筝"),
-    (r"brushing (?:\w+ )?teeth\b", "+刷牙"),
-    (r"talking (?:\w+ )*?(?:cell ?phone|phone)\b", "+打电话"),
-    (r"taking (?:a |some )?(?:\w+ )?(?:pictures?|photos?|selfies?)\b", "+拍照"),
-    (r"cutting (?:a |the |into a |their )?(?:\w+ )?cake\b", "+切蛋糕"),
-    (r"posing\b", "摆好姿势拍照"),
-    (r"grazing\b|eating (?:\w+ )?grass\b", "+吃草"),
-    (r"cooking\b|preparing (?:\w+ )?(?:food|meal)\b", "+做饭"),
-    (r"(?:traveling|driving|going) (?:\w+ )*?(?:street|road|highway)\b", "+在路上行驶"),
-    (r"(?:traveling|going|pulling) (?:\w+ )*?(?:tracks?|rails?|station)\b", "+在轨道上行驶"),
-    (r"flying (?:\w+ )*?(?:air|sky)\b|soaring\b", "+在空中飞行"),
-    (r"swimming\b", "+游泳"),
-    (r"talking\b|speaking\b", "+说话"),
-    (r"sleeping$|napping$", "+睡觉"),
-    (r"shopping\b", "+购物"),
-    (r"walking (?:\w+ ){0,2}dogs?\b", "+遛狗"),
-    (r"walking (?:\w+ )*?(?:street|sidewalk|road)\b", "+在路上行走"),
-    (r"smiling\b", "面带微笑"),
-)  # fmt: skip
 _WITH_OBJECT = {
     "holding": "拿着", "carrying": "带着", "eating": "+吃", "watching": "+看着", "pulling": "+拉着", "pushing": "+推着",
     "drinking": "+喝", "washing": "+洗", "feeding": "+喂", "petting": "+抚摸", "chasing": "+追", "kicking": "+踢",
@@ -71,11 +43,13 @@ _POSTURE = {"sitting": "坐", "standing": "站", "lying": "躺", "sleeping": "�
             "walking": "走", "running": "跑", "parked": "停", "seated": "坐", "perched": "停",
             "docked": "停靠"}  # fmt: skip
 _RELATION = (
-    ("on top of", "上"), ("next to", "旁边"), ("in front of", "前面"), ("on", "上"), ("at", "旁"), ("in", "里"), ("near", "附近"),
-    ("beside", "旁边"), ("by", "旁边"), ("under", "下面"), ("behind", "后面"), ("inside", "里"), ("across", "上"), ("down", "上"),
+    ("on the side of", "边"), ("on the edge of", "边"), ("on top of", "上"), ("next to", "旁边"), ("in front of", "前面"), ("on", "上"), ("at", "旁"), ("in", "里"),
+    ("near", "附近"),
+    ("beside", "旁边"), ("by", "旁边"), ("under", "下面"), ("behind", "后面"), ("inside", "里"), ("across", "上"),
+    ("down", "上"),
     ("along", "上"), ("through", "里"),
 )  # fmt: skip
-_SURFACES = frozenset("street road sidewalk field beach snow court hill slope track runway rock branch".split())
+_SURFACES = word_set("street road sidewalk field beach snow court hill slope track runway rock branch")
 
 
 def counted(noun: Noun, number: int, colour: str = "") -> str:
@@ -106,14 +80,23 @@ def definite(clause: Clause) -> str:
 
 def predicate(clause: Clause) -> str | None:
     """What is done, "正在" included where it is under way; None without Chinese words for it."""
-    doing = clause.doing
-    for pattern, phrase in _PHRASES:
-        if re.match(pattern, doing):
-            if phrase.startswith("+"):
-                return f"正{phrase[1:]}" if phrase.startswith("+在") else f"正在{phrase[1:]}"
-            return phrase
-    if clause.verb in _POSTURE:
-        return _placed(clause)
+    phrase = next((phrase for pattern, phrase in _actions() if pattern.match(clause.doing)), None)
+    if phrase is not None:
+        under_way = "正" if phrase.startswith("+在") else "正在"
+        return f"{under_way}{phrase[1:]}" if phrase.startswith("+") else phrase
+    return _placed(clause) if clause.verb in _POSTURE else _with_object(clause)
+
+
+@cache
+def _actions() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Patterns of what is done, each with its Chinese phrase."""
+    lines = files(__package__).joinpath("actions_zh.txt").read_text("utf-8").splitlines()
+    pairs = (line.split(" -> ") for line in lines if not line.startswith("#"))
+    return tuple((re.compile(pattern), phrase) for pattern, phrase in pairs)
+
+
+def _with_object(clause: Clause) -> str | None:
+    """A verb and what it is done to: "拿着一把雨伞"."""
     found = _object(clause.rest)
     if found is None:
         return None
@@ -131,27 +114,20 @@ def predicate(clause: Clause) -> str | None:
 
 
 def _placed(clause: Clause) -> str | None:
-    """A posture and where: "坐在长椅上"."""
+    """A posture and where: "坐在长椅上"; without the place where there are no words for it."""
     verb = "趴" if clause.verb == "lying" and clause.noun.kind == "animal" else _POSTURE[clause.verb]
-    for words, relation in _RELATION:
-        if not clause.rest.startswith(f"{words} "):
-            continue
-        found = _object(clause.rest[len(words) + 1 :])
-        if found is None:
-            return None
-        noun, _ = found
-        if noun.kind in ("person", "drink", "food", "wear") or (noun.kind == "animal" and relation == "里"):
-            return None
-        if relation in ("里", "旁") and noun.singular in _SURFACES:
-            relation = "上"
-        bare = "地" if noun.singular in ("ground", "floor") else noun.chinese
-        side = relation
-        if clause.verb == "resting":
-            return f"在{bare}{side}休息"
-        if clause.verb in ("walking", "running"):
-            return f"正在{bare}{side}{verb}" if verb == "跑" else f"正走在{bare}{side}"
-        return f"{verb}在{bare}{side}"
-    return f"{verb}着" if not clause.rest and verb in "坐站躺趴跪蹲" else None
+    bare = f"正{verb}着" if verb in ("坐", "站", "躺", "趴", "跪", "蹲") else None
+    found = next((pair for pair in _RELATION if clause.rest.startswith(f"{pair[0]} ")), None)
+    thing = _object(clause.rest[len(found[0]) + 1 :]) if found is not None else None
+    if found is None or thing is None:
+        return bare
+    noun, relation = thing[0], found[1]
+    if noun.kind in ("person", "drink", "food", "wear") or (noun.kind == "animal" and relation == "里"):
+        return bare
+    if relation in ("里", "旁") and noun.singular in _SURFACES:
+        relation = "上"
+    where = f"{'地' if noun.singular in ('ground', 'floor') else noun.chinese}{relation}"
+    return {"休息": f"在{where}休息", "跑": f"正在{where}跑", "走": f"正走在{where}"}.get(verb, f"{verb}在{where}")
 
 
 def _object(rest: str) -> tuple[Noun, str] | None:
@@ -205,19 +181,14 @@ def listed(items: list[str]) -> str:
 
 def amount(known: Known, group: Group) -> str:
     """ "一只狗", "两只狗", "好几只狗"."""
-    name = name_of(group.category)
-    if not group.number:
-        return f"好几{name.measure}{name.chinese}"
-    return f"{NUMERALS[group.number]}{name.measure}{called(known, group)}"
+    name = _called(known, group)
+    number = NUMERALS[group.number] if group.number else "好几"
+    return f"{number}{name.measure}{name.chinese}"
 
 
-def called(known: Known, group: Group) -> str:
-    """The Chinese name of a category; of the only person "男人" or "女人" where captions agree."""
-    if group.category == "person" and group.number == 1:
-        people = {clause.noun.chinese for clause in known.clauses if clause.noun.kind == "person" and not clause.plural}
-        if len(people) == 1 and (name := next(iter(people))) in ("男人", "女人", "男孩", "女孩"):
-            return name
-    return name_of(group.category).chinese
+def _called(known: Known, group: Group) -> Name:
+    """The name of a group; of the only person "男人" or "女人" where captions agree."""
+    return called(known, group.category, several=group.several)
 
 
 def box_sentences(known: Known, said: str, rng: Random, limit: int = 6) -> list[str]:
@@ -229,7 +200,7 @@ def box_sentences(known: Known, said: str, rng: Random, limit: int = 6) -> list[
     totals: list[str] = []  # of what was spoken of: not "five more", five in all
     for group in inventory.groups(known):
         new = group.category not in spoken_of
-        name, things = called(known, group), amount(known, group)
+        name, things = _called(known, group).chinese, amount(known, group)
         place = _WHERE[group.across, group.down]
         if group.size in ("huge", "large"):
             share = "大部分" if group.size == "huge" else "很大一部分"
@@ -274,7 +245,7 @@ def _side_by_side(known: Known, spoken_of: Mapping[str, int], rng: Random) -> li
     for pair in inventory.beside(known):
         if pair.left in spoken_of and pair.right in spoken_of:
             left, right = (
-                called(known, group)
+                _called(known, group).chinese
                 for category in (pair.left, pair.right)
                 for group in inventory.groups(known)
                 if group.category == category

@@ -1,8 +1,8 @@
 """The little grammar of captions the rulebook has: tidy sentences, and who does what.
 
-Captions are noun phrases ("A man riding a wave.") or sentences ("A cat is lying on a bed."). A clause is understood when
-its subject ends in a noun of the list and the first verb behind it is a known one in -ing; everything else is left
-alone rather than guessed at.
+Captions are noun phrases ("A man riding a wave.") or sentences ("A cat is lying on a bed."). A clause is understood
+when its subject ends in a noun of the list and the first verb behind it is a known one in -ing, or can be put so;
+everything else is left alone rather than guessed at.
 """
 
 from __future__ import annotations
@@ -11,43 +11,47 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from chiasm.backends.rulebook.words import ACTIONS, NUMBERS, Noun, nouns
+from chiasm.backends.rulebook.words import ACTIONS, NUMBERS, Noun, nouns, word_set
 
 _WORD = re.compile(r"[a-z0-9]+(?:['’-][a-z0-9]+)*|,")
 _OPENING = re.compile(
     r"^(?:(?:this|here|it) is |it's )?(?:an? |the |some )?(?:\w+ )?"
-    r"(?:picture|photo|photograph|image|pic|shot|view|close ?-?up|closeup|scene)s?(?: view| shot| photo| picture| image)?"
+    r"(?:picture|photo|photograph|image|pic|shot|view|close ?-?up|closeup|scene)s?"
+    r"(?: view| shot| photo| picture| image)?"
     r"(?: of| showing| shows)(?: there is| there are)? ",
     re.IGNORECASE,
 )
 # Of these captions nothing good comes: opinions, guesses, questions, talk about the picture or about the writer.
 _UNFIT = re.compile(
-    r"\b(?:i|i'm|my|me|we|our|you|your|lol|looks? like|seems?|appears?|maybe|possibly|probably|might|could|something|unknown|"
+    r"\b(?:i|i'm|my|me|we|our|you|your|lol|looks? like|seems?|appears?|maybe|possibly|probably|might|could|something|"
+    r"unknown|"
     r"caption|image|picture|photo|pic|photograph|sentence|description|unable|sorry|what|how|why|thing|stuff|etc|captioned|"
-    r"there's|where's|that's|it's|he's|she's|can be seen|says?|reads?|reading|saying)\b|[?!\"“”()\[\]{}<>@#*/\\=_:;]|\d{3,}|\.\.|\. \w",
+    r"there's|where's|that's|it's|he's|she's|can be seen|says?|reads?|reading|saying)\b"
+    r"|[?!\"“”()\[\]{}<>@#*/\\=_:;]|\d{3,}|\.\.|\. \w",
     re.IGNORECASE,
 )
-_DETERMINERS = frozenset("a an the one some two three four five six seven eight several many".split())
+_DETERMINERS = word_set("a an the one some two three four five six seven eight several many")
 _GROUPS = re.compile(
     r"(?:a |an |the )?(?:\w+ )?(?:group|couple|pair|crowd|bunch|herd|flock|number|team|lot|row|line)s? of (.+)"
 )
-_STOPS = frozenset(
-    "in on with of at next near by under over behind beside between from that who which wearing and while inside "
-    "outside is are was were along across around through sitting".split()
+_STOPS = word_set(
+    "in on with of at next near by under over behind beside between from that who which wearing and while "
+    "inside outside is are was were along across around through sitting"
 )
-_POSTURES = frozenset("sitting standing posing walking kneeling wearing leaning lying laying".split())
-_STILL = frozenset("sitting standing lying laying hanging flying leaning showing".split())
+_POSTURES = word_set("sitting standing posing walking kneeling wearing leaning lying laying")
+_STILL = word_set("sitting standing lying laying hanging flying leaning showing")
 _INTRANSITIVE_LAYING = re.compile(
     r"\blaying (?=(?:on|in|down|next|under|around|across|inside|by|near|at|beside|against|together|outside)\b)"
 )
 _VERB = re.compile(
-    r"\b(?:(is|are|was|were) )?(?:(?:currently|still|also|just|happily|quietly|peacefully) )?([a-z]+ing|parked|seated|perched|docked)\b"
+    r"\b(?:(is|are|was|were) )?(?:(?:currently|still|also|just|happily|quietly|peacefully) )?"
+    r"([a-z]+ing|parked|seated|perched|docked)\b"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """`who` does `verb` `rest`: "a man in a hat" "riding" "a wave". `definite` is "the man", without what is told of him."""
+    """`who` does `verb` `rest`: "a man in a hat" "riding" "a wave". `definite` is "the man", and no more of him."""
 
     who: str
     definite: str
@@ -84,6 +88,8 @@ def tidy(caption: str) -> str:
         return ""
     if text.isupper() or re.search(r"\b(\w+) \1\b", text.lower()) or not re.match(r"[A-Za-z]", text):
         return ""
+    if re.search(r"\ban [b-df-gj-np-tv-z]|\ba [aei]\w+ (?!of)", text):
+        return ""  # "raised an finger", "a elephant": written in haste, and so is the rest
     if (first := text.split(None, 1)[0]) not in _NAMES:
         text = first.lower() + text[len(first) :]
     if text.startswith(("they ", "he ", "she ", "it ", "these are ", "those ", "that ", "this ")):
@@ -95,9 +101,9 @@ def tidy(caption: str) -> str:
 
 
 # Words that keep their capital. Names of people and towns are not here: captions hardly ever begin with them.
-_NAMES = frozenset(
-    "Asian African American British Chinese Japanese Indian English French Italian European Mexican German London Paris "
-    "Christmas Halloween Easter Nintendo Wii Apple Mickey Santa".split()
+_NAMES = word_set(
+    "Asian African American British Chinese Japanese Indian English French Italian European Mexican German "
+    "London Paris Christmas Halloween Easter Nintendo Wii Apple Mickey Santa"
 )
 
 
@@ -124,17 +130,17 @@ def clause_of(caption: str) -> Clause | None:
     rest = tidied[match.end() :].strip(" ,")
     if match[2] in ("trying", "getting", "going", "attempting") and not rest.startswith(("to ", "ready ")):
         return None
-    rest = _joined(match[2], rest)
-    if rest is None:
+    joined = _joined(match[2], rest)
+    if joined is None:
         return None
-    return Clause(_with_article(who, plural=plural), f"the {core}", noun, plural, match[2], rest, caption)
+    return Clause(_with_article(who, plural=plural), f"the {core}", noun, plural, match[2], joined, caption)
 
 
 def _in_progress(tidied: str) -> str:
     """The caption with its verb in the progressive: "a man walks his dog" is walking it."""
     known = nouns()
     for match in re.finditer(r"(?<=[a-z] )([a-z]+)\b", tidied):
-        before = known.get(tidied[: match.start()].split()[-1])
+        before = known.get(tidied[: match.start()].rsplit(maxsplit=1)[-1])
         if before is None or before[0].kind not in ("person", "animal", "vehicle"):
             continue
         gerund = _GERUNDS.get(match[1])
@@ -177,13 +183,13 @@ def _subject(who: str) -> tuple[str, Noun, bool] | None:
 
 def _ends_in_another(who: str, core: str) -> bool:
     """Whether somebody else stands right before the verb: "a man with a girl" sitting on his lap."""
-    last = nouns().get(who.split()[-1])
+    last = nouns().get(who.rsplit(maxsplit=1)[-1])
     return last is not None and last[0].kind in ("person", "animal", "vehicle") and not who.endswith(core)
 
 
 def _with_article(who: str, *, plural: bool) -> str:
     """The subject with an article if it is one thing without any: "gray cat on a chair"."""
-    first = who.split()[0]
+    first = who.split(maxsplit=1)[0]
     if plural or first in _DETERMINERS or first in ("another", "this", "his", "her", "their", "each", "no"):
         return who
     return f"{'an' if first[0] in 'aeiou' else 'a'} {who}"
@@ -244,15 +250,13 @@ _GERUNDS = {
 
 # ---- what kind of words a caption is ---------------------------------------------------------------------------------
 
-_THIRD = frozenset(form for base in _BASES for form in (f"{base}s", f"{base}es")) | frozenset(
-    "features contains includes utilizes displays shows goes comes gets does overlooks surrounds needs wants gives leads "
-    "keeps lets remains consists turns sells opens heads sees lands docks stops passes makes looks walks parks lays "
-    "lies flies tries carries dries relaxes watches reaches catches crosses brushes".split()
+_THIRD = frozenset(form for base in _BASES for form in (f"{base}s", f"{base}es")) | word_set(
+    "features contains includes utilizes displays shows goes comes gets does overlooks surrounds needs wants "
+    "gives leads keeps lets remains consists turns sells opens heads sees lands docks stops passes makes looks "
+    "walks parks lays lies flies tries carries dries relaxes watches reaches catches crosses brushes"
 )
-_HELPING = frozenset("is are was were has have had can will does do".split())
-_FIRST = frozenset(
-    "a an the some two three four five six seven eight several many various multiple another both".split()
-)
+_HELPING = word_set("is are was were has have had will does do")
+_FIRST = word_set("a an the some two three four five six seven eight several many various multiple another both")
 
 
 def is_phrase(tidied: str) -> bool:

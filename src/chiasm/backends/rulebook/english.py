@@ -10,7 +10,7 @@ from chiasm.backends.rulebook import inventory
 from chiasm.backends.rulebook.clauses import Clause, is_phrase, is_sentence, words_of
 from chiasm.backends.rulebook.inventory import Group
 from chiasm.backends.rulebook.reading import Coloured, Known
-from chiasm.backends.rulebook.spoken import called, category_of, name_of
+from chiasm.backends.rulebook.spoken import called, category_of
 from chiasm.backends.rulebook.words import CLOSED, NUMBER_WORDS, nouns
 from chiasm.data.object_names import mentioned
 
@@ -33,6 +33,9 @@ _WHERE = {
     ("", "bottom"): "across the lower part of the picture",
     ("", ""): "",
 }
+
+
+MANY = 8  # more are "many", not "several"; ours
 
 
 def sentence(text: str) -> str:
@@ -166,26 +169,33 @@ def where(group: Group) -> str:
 def amount(known: Known, group: Group) -> str:
     """ "a dog", "two dogs", "several dogs"."""
     if group.number == 1:
-        return article(called(known, group.category))
-    plural = name_of(group.category).plural
-    return f"{NUMBER_WORDS[group.number]} {plural}" if group.number else f"several {plural}"
+        return article(called(known, group.category).singular)
+    plural = called(known, group.category, several=True).plural
+    many = "many" if len(known.marked[group.category]) > MANY else "several"
+    return f"{NUMBER_WORDS[group.number]} {plural}" if group.number else f"{many} {plural}"
 
 
 def box_sentences(known: Known, said: str, rng: Random, limit: int = 4) -> list[str]:
     """Sentences on what is marked: what takes up most one by one, then the rest in one."""
     told: list[str] = []
     rest: list[Group] = []
+    totals: list[str] = []  # of what was spoken of: not five more, five in all
     spoken_of = mentioned(said)
     for group in inventory.groups(known):
+        new = group.category not in spoken_of
         text = ""
         if len(told) < limit and group.size != "tiny":
-            text = (
-                _known_group(known, group, said, rng) if group.category in spoken_of else _new_group(known, group, rng)
-            )
+            text = _new_group(known, group, rng) if new else _known_group(known, group, rng)
         if text:
             told.append(sentence(text))
-        elif group.category not in spoken_of:
+        elif new:
             rest.append(group)
+        elif group.number > 1 and NUMBER_WORDS[group.number] not in words_of(said):
+            totals.append(amount(known, group))
+        elif not group.number and len(known.marked[group.category]) > MANY:
+            totals.append(amount(known, group))
+    if totals:
+        told.insert(min(1, len(told)), sentence(f"{rng.choice(('in all, ', ''))}there are {listed(totals)} in view"))
     told += [_side_by_side(known, pair, rng) for pair in _pairs(known, [said, *told])[: rng.choice((1, 2))]]
     if rest:
         things = listed([amount(known, group) for group in rest[:5]])
@@ -199,26 +209,22 @@ def box_sentences(known: Known, said: str, rng: Random, limit: int = 4) -> list[
     return told
 
 
-def _known_group(known: Known, group: Group, said: str, rng: Random) -> str:
-    """On things the captions spoke of: their number or their place."""
+def _known_group(known: Known, group: Group, rng: Random) -> str:
+    """On things the captions spoke of: their place; "" when there is none to tell."""
     place = where(group)
-    if group.number == 1:
-        if known.vague and group.category == "person":
-            return ""
-        noun = f"the {called(known, group.category)}"
-        if group.size == "huge":
-            return rng.choice((f"{noun} takes up most of the picture", f"{noun} fills most of the frame"))
-        if group.size == "large":
-            return f"{noun} takes up a large part of the picture" + (f", {_short(place)}" if place else "")
-        return rng.choice((f"{noun} is {place}", f"{noun} can be seen {place}")) if place else ""
-    plural = name_of(group.category).plural
-    if not group.number:
-        return f"there are {'many' if len(known.marked[group.category]) > 8 else 'several'} {plural} in the scene"
-    number = NUMBER_WORDS[group.number]
-    if not place and number in words_of(said):
+    if group.number != 1:
+        things = amount(known, group)
+        return (
+            f"{things} can be seen, {'both' if group.number == 2 else 'all'} {place}" if place and group.number else ""
+        )
+    if known.vague and group.category == "person":
         return ""
-    place = f", {'both' if group.number == 2 else 'all'} {place}" if place else ""
-    return rng.choice((f"{number} {plural} can be seen{place}", f"there are {number} {plural} in view{place}"))
+    noun = f"the {called(known, group.category).singular}"
+    if group.size == "huge":
+        return rng.choice((f"{noun} takes up most of the picture", f"{noun} fills most of the frame"))
+    if group.size == "large":
+        return f"{noun} takes up a large part of the picture" + (f", {_short(place)}" if place else "")
+    return rng.choice((f"{noun} is {place}", f"{noun} can be seen {place}")) if place else ""
 
 
 def _new_group(known: Known, group: Group, rng: Random) -> str:
@@ -242,6 +248,6 @@ def _pairs(known: Known, told: list[str]) -> list[inventory.Beside]:
 
 
 def _side_by_side(known: Known, pair: inventory.Beside, rng: Random) -> str:
-    left, right = called(known, pair.left), called(known, pair.right)
+    left, right = called(known, pair.left).singular, called(known, pair.right).singular
     forms = (f"the {left} is to the left of the {right}", f"the {right} is to the right of the {left}")
     return sentence(rng.choice(forms))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from chiasm.backends.rulebook.reading import Known, Thing
+from chiasm.backends.rulebook.words import word_set
 
 Across = Literal["left", "middle", "right", ""]
 Down = Literal["top", "middle", "bottom", ""]
@@ -18,15 +19,18 @@ MOST_COUNTED = 6  # ours: beyond, annotators and readers miscount
 _SIDE = 0.38  # centres nearer to an edge than this are on its side
 _LARGE, _HUGE, _TINY = 0.22, 0.5, 0.006  # shares of the picture; ours
 # Boxed by piece or by chance rather than one by one; numbers of these mean little.
-_UNCOUNTED = frozenset(
-    ("book", "banana", "apple", "orange", "broccoli", "carrot", "donut", "pizza", "cake", "sandwich", "dining table")
-    + ("hot dog", "skis", "scissors", "chair", "bottle", "cup", "bowl")
+_UNCOUNTED = word_set(
+    "book banana apple orange broccoli carrot donut pizza cake sandwich skis scissors chair bottle cup bowl"
 )
+_UNCOUNTED |= {"dining table", "hot dog"}
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """All boxes of a category. `number` 0: more than are counted. `across` and `down`: where all of them are, "" apart."""
+    """All boxes of a category. `number` 0: more than are counted.
+
+    `across` and `down` say where all of them are, "" where they are apart.
+    """
 
     category: str
     number: int

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from chiasm.backends.rulebook.clauses import Clause, clause_of, tidy, words_of
-from chiasm.backends.rulebook.words import COLOURS, CLOSED, NUMBERS, Noun, Place, nouns, places
+from chiasm.backends.rulebook.words import CLOSED, COLOURS, NUMBERS, Noun, Place, nouns, places, word_set
 from chiasm.data.object_names import CATEGORIES, mentioned
 
 _BOX = re.compile(r"(.+): \[([\d.]+), ([\d.]+), ([\d.]+), ([\d.]+)\]")
 _MANY = re.compile(r"\b(?:crowd|crowded|group|several|many|lots?|bunch|herd|flock|multiple|various|lined|row|rows|"
                    r"others|another|other|people)\b")  # fmt: skip
-_ARTICLES = frozenset("a an the some two three four five six several many".split())
+_ARTICLES = word_set("a an the some two three four five six several many")
+_POSTURES = {
+    "sitting": "sit",
+    "seated": "sit",
+    "standing": "stand",
+    "lying": "lie",
+    "sleeping": "lie",
+    "walking": "walk",
+}
 SEX = {"man": "m", "boy": "m", "guy": "m", "male": "m", "woman": "f", "girl": "f", "lady": "f", "female": "f"}
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 
@@ -83,7 +91,7 @@ class Known:
         def telling(caption: str) -> float:
             words = {word for word in words_of(caption) if word not in CLOSED}
             agreed = sum(min(spoken_of[word] - 1, 2) for word in words)  # words that others used too
-            bare = 0.0 if caption.split()[0] in _ARTICLES else 2.0  # "cat on chair": written in haste
+            bare = 0.0 if caption.split(maxsplit=1)[0] in _ARTICLES else 2.0  # "cat on chair": written in haste
             return agreed - bare + 0.6 * min(len(words), 10) - 0.5 * max(0, len(words) - 14)
 
         return tuple(sorted(dict.fromkeys(good), key=telling, reverse=True))
@@ -92,14 +100,7 @@ class Known:
     def clauses(self) -> tuple[Clause, ...]:
         """Who does what, from captions with a plain subject and a verb, the most telling caption first."""
         found = [clause for clause in map(clause_of, self.tidy_captions) if clause is not None]
-        sexes = Counter(
-            SEX[clause.noun.singular] for clause in found if not clause.plural and clause.noun.singular in SEX
-        )
-        if len(sexes) < 2:
-            return tuple(found)
-        # One writer saw a man where another saw a woman, or there are both: the more frequent is kept.
-        (kept, _), *_ = sexes.most_common()
-        return tuple(clause for clause in found if SEX.get(clause.noun.singular, kept) == kept)
+        return tuple(_agreed(found, _sex_of) if len(found) < 2 else _agreed(_agreed(found, _sex_of), _posture_of))
 
     @cached_property
     def named(self) -> Mapping[str, int]:
@@ -203,16 +204,44 @@ def category_words(known: Known) -> set[str]:
     return {*known.marked, *known.named} & set(CATEGORIES)
 
 
+def _agreed(clauses: list[Clause], side_of: Callable[[Clause], str | None]) -> list[Clause]:
+    """The clauses without those that take the less frequent side: a man here, a woman there; lying here, sitting there.
+
+    Either one writer erred or there are two of them; both cannot be told of one.
+    """
+    sides = Counter(side for clause in clauses if (side := side_of(clause)) is not None)
+    if len(sides) < 2:
+        return clauses
+    ((kept, _), *_) = sides.most_common()
+    return [clause for clause in clauses if side_of(clause) in (None, kept)]
+
+
+def _sex_of(clause: Clause) -> str | None:
+    return None if clause.plural else SEX.get(clause.noun.singular)
+
+
+def _posture_of(clause: Clause) -> str | None:
+    return _POSTURES.get(clause.verb)
+
+
 def _places_in(caption: str) -> Iterator[Place]:
     """The places a caption names as such: behind a preposition, or as what it speaks of."""
     text = " ".join(words_of(caption))
-    for words, place in places().items():
-        if words not in text:
-            continue
-        before = rf"(?:^(?:an? |the )?(?:\w+ ){{0,2}}|\b(?:in|on|at|along|through|across|down|up|inside) (?:an? |the |some )?(?:\w+ ){{0,2}})"
-        after = r"(?= (?:and|with|that|while|next|on|in|at|near|by|as|of|from|during|behind|filled|has|is|are)\b|$)"
-        if re.search(before + re.escape(words) + after, text):
+    for words, pattern, place in _place_patterns():
+        if words in text and pattern.search(text):
             yield place
+
+
+@cache
+def _place_patterns() -> tuple[tuple[str, re.Pattern[str], Place], ...]:
+    """The words of a place, where they speak of it as such, and the place."""
+    begins = r"^(?:an? |the )?(?:\w+ ){0,2}"
+    behind = r"\b(?:in|on|at|along|through|across|down|up|inside) (?:an? |the |some )?(?:\w+ ){0,2}"
+    after = r"(?= (?:and|with|that|while|next|on|in|at|near|by|as|of|from|during|behind|filled|has|is|are)\b|$)"
+    return tuple(
+        (words, re.compile(f"(?:{begins}|{behind}){re.escape(words)}{after}"), place)
+        for words, place in places().items()
+    )
 
 
 def _nouns_at(words: Sequence[str], at: int) -> tuple[Noun, bool, int] | None:

@@ -75,7 +75,7 @@ def reasoning(known: Known, rng: Random) -> str:
     """One question and its answer: what is seen, then what follows from it."""
     topic = topic_of(known)
     lesson = _plain_lesson(known) if topic is None else topic.lessons["en"]
-    opening, clause = english.lead(known, rng)
+    opening, _ = english.lead(known, rng)
     seen = [opening] if opening else []
     seen += list(english.more_clauses(known, " ".join(seen), 1))
     if rng.random() < 0.7 or not seen:

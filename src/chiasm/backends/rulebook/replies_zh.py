@@ -24,9 +24,8 @@ def conversation(known: Known, rng: Random) -> str:
     for make in (_on_colours, _on_counts, _on_place, _on_presence, _on_absence):
         others += list(make(known, rng))
     said = "".join(answer for _, answer in first)
-    others = [
-        pair for pair in others if pair[1] not in said and not (pair[1].startswith("有") and pair[0][2:-2] in said)
-    ]
+    others = [pair for pair in others if pair[1] not in said]
+    others = [pair for pair in others if not (pair[1].startswith("有") and pair[0][3:-2] in said)]
     rng.shuffle(others)
     pairs = [pair for pair in first if pair[1]] + others[: max(rng.choice((2, 3)), 3 - len(first))]
     topic = topic_of(known)
@@ -62,8 +61,10 @@ def detail(known: Known, rng: Random) -> str:
         where = known.place.chinese
         said.append(rng.choice((f"这一幕发生在{where}。", f"场景在{where}。")))
     boxes = chinese.box_sentences(known, "".join(said), rng)
-    told = "".join((*said, *boxes))
-    names = [noun.chinese for noun in worth_asking(known) if noun.chinese not in told and category_of(noun) is None]
+    written_so_far = "".join((*said, *boxes))
+    names = [
+        noun.chinese for noun in worth_asking(known) if noun.chinese not in written_so_far and category_of(noun) is None
+    ]
     if names:
         boxes.append(f"画面里还能看到{chinese.listed(list(dict.fromkeys(names))[:3])}。")
     if not said and not boxes:
@@ -106,9 +107,9 @@ def _on_actions(known: Known, rng: Random) -> Iterator[Pair]:
             continue
         asked.add(subject)
         who = chinese.definite(clause)
-        question = f"{who}在哪里？" if what[:2] in ("坐在", "站在", "躺在", "趴在", "睡在") and rng.random() < 0.5 else (
-            f"图中的{clause.noun.chinese}在做什么？" if rng.random() < 0.5 else f"{who}在做什么？"
-        )  # fmt: skip
+        question = rng.choice((f"图中的{clause.noun.chinese}在做什么？", f"{who}在做什么？"))
+        if clause.noun.kind == "vehicle" or (what[1:2] == "在" and what[0] in "坐站躺趴睡停" and rng.random() < 0.5):
+            question = f"{who}在哪里？" if what[1:2] == "在" and what[0] != "正" else f"{who}是什么情形？"
         if question not in questions:
             questions.add(question)
             yield question, f"{who}{what}。"

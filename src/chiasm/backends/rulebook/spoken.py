@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,23 +9,13 @@ from random import Random
 from types import MappingProxyType
 
 from chiasm.backends.rulebook.reading import SEX, Known
-from chiasm.backends.rulebook.words import Noun, nouns, read_rows
+from chiasm.backends.rulebook.words import Noun, read_rows, word_set
 from chiasm.data.object_names import mentioned
 
 # Objects that captions hardly ever pass over: of COCO val2017's 4,792 pictures at most 14 each (0.3 %) have boxes of
 # one that no caption names; giraffe 1, cat 3, dog 14. So, not named, it is not there.
 _OUTDOORS = (
-    "giraffe",
-    "elephant",
-    "zebra",
-    "airplane",
-    "train",
-    "kite",
-    "frisbee",
-    "horse",
-    "cow",
-    "sheep",
-    "skateboard",
+    *("giraffe", "elephant", "zebra", "airplane", "train", "kite", "frisbee", "horse", "cow", "sheep", "skateboard"),
 )
 _INDOORS = ("cat", "dog", "horse", "skateboard", "kite", "bear")
 _ANYWHERE = ("cat", "elephant", "airplane", "train", "horse", "cow", "sheep", "kite", "skateboard", "zebra", "giraffe")
@@ -59,21 +48,23 @@ def category_of(noun: Noun) -> str | None:
     return next(iter(mentioned(noun.singular)), None)
 
 
-def called(known: Known, category: str) -> str:
-    """What to call the only thing of a category: as the captions do when they agree ("duck", "woman"), else its name."""
-    words: Counter[str] = Counter()
-    for caption in known.tidy_captions:
-        for word in dict.fromkeys(caption.replace(",", " ").split()):
-            found = nouns().get(word)
-            if found is not None and category_of(found[0]) == category:
-                if found[1]:
-                    return name_of(category).singular  # one is marked, several are spoken of
-                words[found[0].singular] += 1
-    if category == "person":
-        sexes = {SEX[word] for word in words if word in SEX}
-        agreed = [word for word, _ in words.most_common() if len(sexes) < 2]
-        return agreed[0] if agreed else "person"
-    return next(iter(words)) if len(words) == 1 else name_of(category).singular
+def called(known: Known, category: str, *, several: bool = False) -> Name:
+    """What to call things of a category: as captions do when they agree ("duck", "monitors"), else by its own name.
+
+    The only person is "woman" where captions agree on that much.
+    """
+    names = [noun for noun in known.spoken if category_of(noun) == category]
+    own = name_of(category)
+    if several:
+        chosen = names[0] if len(names) == 1 and category != "person" and names[0].plural != names[0].singular else None
+    elif any(True in known.spoken[noun].forms for noun in names):
+        chosen = None  # one is marked, several are spoken of
+    elif category == "person":
+        sexes = {SEX[noun.singular] for noun in names if noun.singular in SEX}
+        chosen = names[0] if names and len(sexes) < 2 else None
+    else:
+        chosen = names[0] if len(names) == 1 else None
+    return own if chosen is None else Name(chosen.singular, chosen.plural, chosen.chinese, chosen.measure)
 
 
 def worth_asking(known: Known) -> list[Noun]:
@@ -91,7 +82,7 @@ def worth_asking(known: Known) -> list[Noun]:
     ]
 
 
-_BARE = frozenset(("animal", "food", "fruit", "vegetable", "meat", "cheese", "bread", "rice", "soup", "pasta", "broccoli"))
+_BARE = word_set("animal food fruit vegetable meat cheese bread rice soup pasta broccoli")
 
 
 def surely_absent(known: Known, rng: Random) -> str | None:

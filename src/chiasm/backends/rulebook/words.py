@@ -9,6 +9,11 @@ from importlib.resources import files
 from types import MappingProxyType
 
 
+def word_set(words: str) -> frozenset[str]:
+    """Words between spaces, as a set."""
+    return frozenset(words.split())
+
+
 @dataclass(frozen=True, slots=True)
 class Noun:
     """A noun of captions; `kind` is one of person, animal, vehicle, food, drink, wear, furniture, thing, nature..."""
@@ -36,26 +41,28 @@ COLOURS: Mapping[str, str] = {
 }  # fmt: skip
 NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
 NUMBER_WORDS = ("no", "one", *NUMBERS)
-ACTIONS = frozenset(
-    "sitting standing holding riding playing walking looking flying wearing laying lying eating taking skiing grazing "
-    "driving posing watching hanging jumping running smiling swinging talking cutting using waiting surfing showing "
-    "carrying pulling preparing leaning sleeping making drinking crossing reaching cooking throwing enjoying serving "
-    "working resting hitting floating brushing passing performing swimming catching staring reading feeding "
-    "skateboarding smoking petting attempting sliding snowboarding racing kneeling touching shopping bending pouring "
-    "putting selling relaxing kicking landing sailing climbing laughing peeking approaching pointing helping "
-    "practicing leaving pushing biting sniffing picking blowing balancing following pitching hiding herding leaping "
-    "chasing grinding licking cleaning milking chewing grabbing placing speaking scratching hugging paddling "
-    "squatting typing spraying flipping rolling washing wiping fishing tossing lifting rowing bathing slicing soaring "
-    "wading hiking cuddling perching crouching stretching traveling dancing singing yawning skating batting napping "
-    "nuzzling trotting galloping mixing stirring baking grilling parking towing docking inspecting fixing repairing "
-    "writing drawing painting celebrating snuggling strolling trying getting parked seated perched docked".split()
+ACTIONS = word_set(
+    "sitting standing holding riding playing walking looking flying wearing laying lying eating taking skiing "
+    "grazing driving posing watching hanging jumping running smiling swinging talking cutting using waiting "
+    "surfing showing carrying pulling preparing leaning sleeping making drinking crossing reaching cooking "
+    "throwing enjoying serving working resting hitting floating brushing passing performing swimming catching "
+    "staring reading feeding skateboarding smoking petting attempting sliding snowboarding racing kneeling "
+    "touching shopping bending pouring putting selling relaxing kicking landing sailing climbing laughing "
+    "peeking approaching pointing helping practicing leaving pushing biting sniffing picking blowing balancing "
+    "following pitching hiding herding leaping chasing grinding licking cleaning milking chewing grabbing "
+    "placing speaking scratching hugging paddling squatting typing spraying flipping rolling washing wiping "
+    "fishing tossing lifting rowing bathing slicing soaring wading hiking cuddling perching crouching "
+    "stretching traveling dancing singing yawning skating batting napping nuzzling trotting galloping mixing "
+    "stirring baking grilling parking towing docking inspecting fixing repairing writing drawing painting "
+    "celebrating snuggling strolling trying getting parked seated perched docked"
 )
 # Words that may follow a noun without making it part of a longer name ("kitchen" in "kitchen table").
-CLOSED = frozenset(
-    "a an the and or but on in at of with by near next to for from into onto over under behind beside between inside "
-    "outside through along across around above below against during while as is are was were has have that which who "
-    "his her their its it some two three four five many several one each filled covered surrounded up down off out "
-    "there where sits stands lies rides walks plays holds looks after before him them together very being".split()
+CLOSED = word_set(
+    "a an the and or but on in at of with by near next to for from into onto over under behind beside between "
+    "inside outside through along across around above below against during while as is are was were has have "
+    "that which who his her their its it some two three four five many several one each filled covered "
+    "surrounded up down off out there where sits stands lies rides walks plays holds looks after before him "
+    "them together very being"
 )
 
 
