@@ -26,7 +26,7 @@ VERBS = {
     "synth": "Let a teacher write instruction data from captions and boxes.",
     "eval": "Let a model answer benchmarks, and score it.",
     "score": "Score an answers file again; no model needed.",
-    "data": "Check data, show it as the model sees it, draw it.",
+    "data": "Check data, look at it, mix it, draw it.",
     "list": "List recipes, templates, connectors, ... by name.",
 }
 _SETTINGS = {"help_option_names": ["-h", "--help"]}

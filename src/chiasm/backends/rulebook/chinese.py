@@ -43,10 +43,9 @@ _POSTURE = {"sitting": "坐", "standing": "站", "lying": "躺", "sleeping": "�
             "walking": "走", "running": "跑", "parked": "停", "seated": "坐", "perched": "停",
             "docked": "停靠"}  # fmt: skip
 _RELATION = (
-    ("on the side of", "边"), ("on the edge of", "边"), ("on top of", "上"), ("next to", "旁边"), ("in front of", "前面"), ("on", "上"), ("at", "旁"), ("in", "里"),
-    ("near", "附近"),
-    ("beside", "旁边"), ("by", "旁边"), ("under", "下面"), ("behind", "后面"), ("inside", "里"), ("across", "上"),
-    ("down", "上"),
+    ("on the side of", "边"), ("on the edge of", "边"), ("on top of", "上"), ("next to", "旁边"),
+    ("in front of", "前面"), ("on", "上"), ("at", "旁"), ("in", "里"), ("near", "附近"), ("beside", "旁边"),
+    ("by", "旁边"), ("under", "下面"), ("behind", "后面"), ("inside", "里"), ("across", "上"), ("down", "上"),
     ("along", "上"), ("through", "里"),
 )  # fmt: skip
 _SURFACES = word_set("street road sidewalk field beach snow court hill slope track runway rock branch")

@@ -190,9 +190,7 @@ def box_sentences(known: Known, said: str, rng: Random, limit: int = 4) -> list[
             told.append(sentence(text))
         elif new:
             rest.append(group)
-        elif group.number > 1 and NUMBER_WORDS[group.number] not in words_of(said):
-            totals.append(amount(known, group))
-        elif not group.number and len(known.marked[group.category]) > MANY:
+        elif _worth_a_total(known, group, said):
             totals.append(amount(known, group))
     if totals:
         told.insert(min(1, len(told)), sentence(f"{rng.choice(('in all, ', ''))}there are {listed(totals)} in view"))
@@ -207,6 +205,13 @@ def box_sentences(known: Known, said: str, rng: Random, limit: int = 4) -> list[
         )
         told.append(sentence(rng.choice(forms)))
     return told
+
+
+def _worth_a_total(known: Known, group: Group, said: str) -> bool:
+    """Whether the number of things that were spoken of is news."""
+    if not group.number:
+        return len(known.marked[group.category]) > MANY
+    return group.several and NUMBER_WORDS[group.number] not in words_of(said)
 
 
 def _known_group(known: Known, group: Group, rng: Random) -> str:
