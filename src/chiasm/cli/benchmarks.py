@@ -104,7 +104,7 @@ def print_entry(entry: Entry) -> None:
     for message in entry.notes:
         note(message)
     if entry.submission:
-        print(f"  for the benchmark's server: {entry.submission}")
+        print(f"  in the server's form: {entry.submission}")
 
 
 def _reviews(asked: Asked, run: Path) -> Path:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from chiasm.errors import UserError
 from chiasm.evals.choices import LETTERS
+from chiasm.evals.vqa_normalise import without_punctuation
 
 _LARGEST_FIELD = 256 << 20  # characters; a picture in base64 is some 100,000. Ours
 _LONGEST_INDEX = 64  # characters: a shorter `image` is the index of another row (VLMEvalKit, image_base.py)
@@ -230,14 +231,8 @@ def matched_option(answer: str, options: Mapping[str, str]) -> str | None:
 def matched_yes_no(answer: str) -> str | None:
     """What VLMEvalKit's `YOrN_Extraction` (vlmeval/dataset/utils/yorn.py) reads: "yes" or "no" as a word, not both.
 
-    Punctuation goes as in VQA's evaluation: a mark that touches a space anywhere is deleted, others part words.
+    Punctuation goes as in VQA's evaluation (`vqa_normalise`).
     """
-    text = answer.lower()
-    number_comma = re.search(r"\d,\d", text) is not None
-    plain = text
-    for mark in ';/[]"{}()=+\\_-><@`,?!':
-        gone = number_comma or f"{mark} " in text or f" {mark}" in text
-        plain = plain.replace(mark, "" if gone else " ")
-    words = re.sub(r"\.(?!\d)", "", plain, count=32).split()  # the 32 is re.UNICODE, passed where a count belongs
+    words = without_punctuation(answer.lower()).split()
     yes, no = "yes" in words, "no" in words
     return None if yes == no else "yes" if yes else "no"

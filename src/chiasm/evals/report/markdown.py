@@ -30,7 +30,7 @@ def _section(entry: Entry) -> str:
     parts = [f"## {_plain(entry.task)}", _plain(entry.about), _plain("; ".join(facts(entry))) + "."]
     parts += [f"Note: {_plain(note)}." for note in entry.notes]
     if entry.submission:
-        parts.append(f"For the benchmark's server: {_plain(entry.submission)}")
+        parts.append(f"In the server's form: {_plain(entry.submission)}")
     if entry.metrics:
         others, published = entry.others, beside(entry)
         head = ["metric", entry.rule, "95 %", *(other.name for other in others)]

@@ -79,7 +79,7 @@ def _section(entry: Entry) -> str:
     parts.append('<ul class="facts">' + "".join(f"<li>{escape(fact)}" for fact in facts(entry)) + "</ul>")
     parts += [f'<p class="note">{escape(note)}</p>' for note in entry.notes]
     if entry.submission:
-        parts.append(f"<p>For the benchmark's server: <code>{escape(entry.submission)}</code></p>")
+        parts.append(f"<p>In the server's form: <code>{escape(entry.submission)}</code></p>")
     if entry.against:
         parts.append(f'<p class="against">{escape(compared(entry.against))}</p>')
     if entry.metrics:

@@ -228,8 +228,9 @@ def said(answer: str) -> str:
 def _mark(question: Question, text: str, rule: Rule) -> Mark:
     assert isinstance(question.reference, tuple)
     read = said(text) if rule == "published" else read_yes_no(text) or "other"
-    right = read == str(question.reference[0]).lower()
-    return Mark(question, text, float(right), read, invalid=read == "other")
+    truth = str(question.reference[0])
+    right = read == truth.lower()
+    return Mark(question, text, float(right), read, invalid=read == "other", detail={"expected": truth})
 
 
 def _metrics(marks: Sequence[Mark]) -> dict[str, float]:
