@@ -60,9 +60,13 @@ def attend(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """transformers' attention: query (B, H, T, K), key and value (B, G, T, K) -> (B, T, H, K), no weights."""
     step: Step | None = kwargs.pop(STEP, None)
+    foreign = [name for name in _FOREIGN if kwargs.get(name) is not None]
     if step is None:
+        one_query = query.shape[2] == 1 and attention_mask is None
+        if one_query and not (foreign or module.training or torch.is_grad_enabled()):
+            return _folded(query, key, value, None, kwargs.get("scaling")), None
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
-    if foreign := [name for name in _FOREIGN if kwargs.get(name) is not None]:
+    if foreign:
         raise ValueError(f"attention with {', '.join(foreign)} is not scaled dot-product attention under a mask")
     layer: Any = module
     return step.attend(layer.layer_idx, query, key, value, kwargs.get("scaling"), kwargs.get("sliding_window")), None
@@ -132,14 +136,22 @@ def _block_attention(
     window: int | None,
 ) -> torch.Tensor:
     """query (1, H, N, K), keys and values (1, G, S, K) -> (1, N, H, K)."""
-    num_heads, num_queries = query.shape[1:3]
-    repeats = num_heads // keys.shape[1]
-    if block.is_causal and window is None:
-        x = F.scaled_dot_product_attention(query, keys, values, is_causal=True, scale=scaling, enable_gqa=repeats > 1)
-    else:
-        # The heads that share keys become more queries of one head: no kernel has to repeat keys for them.
-        folded = query.reshape(1, keys.shape[1], repeats * num_queries, query.shape[3])
-        mask = block.mask(window, query, repeats)
-        x = F.scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
-        x = x.reshape(1, num_heads, num_queries, x.shape[3])
+    repeats = query.shape[1] // keys.shape[1]
+    if not block.is_causal or window is not None:
+        return _folded(query, keys, values, block.mask(window, query, repeats), scaling)
+    x = F.scaled_dot_product_attention(query, keys, values, is_causal=True, scale=scaling, enable_gqa=repeats > 1)
     return x.transpose(1, 2)
+
+
+def _folded(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
+) -> torch.Tensor:
+    """query (B, H, N, K), keys and values (B, G, S, K), mask (R * N, S) or None -> (B, N, H, K).
+
+    The heads that share keys become more queries of one head: no kernel has to repeat keys for them. On a CPU in
+    bfloat16 that takes a seventh of the time of SDPA's own `enable_gqa` for one query.
+    """
+    batch, num_heads, num_queries, width = query.shape
+    folded = query.reshape(batch, keys.shape[1], -1, width)
+    x = F.scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
+    return x.reshape(batch, num_heads, num_queries, x.shape[3]).transpose(1, 2)
