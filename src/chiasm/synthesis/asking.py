@@ -6,6 +6,7 @@ Both know every key the journal knows, and write down what they learn. They do n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import groupby, islice
 from typing import Protocol
 
@@ -21,6 +22,15 @@ class Asking(Protocol):
     def __call__(self, requests: Iterable[Request], journal: Journal, account: Account) -> Iterator[Outcome]:
         """How each request ended, in any order."""
         ...
+
+
+@dataclass(slots=True)
+class _Late:
+    """Answers asked for in all windows so far, those that are still to come, and what to do about them."""
+
+    num_asked: int = 0
+    num_missing: int = 0
+    advice: str = ""
 
 
 def at_once(ask: Ask, workers: int, patience: Patience | None = None) -> Asking:
@@ -40,22 +50,22 @@ def in_windows(model: ChatModel, size: int) -> Asking:
 
     def asking(requests: Iterable[Request], journal: Journal, account: Account) -> Iterator[Outcome]:
         account.carry_over(str(journal.path.resolve()), journal.past)
-        late: list[Waiting] = []
+        late = _Late()
         rest = iter(requests)
         while window := list(islice(rest, size)):
             yield from _window(window, model, journal, account, late)
-        if late:
-            missing, asked = sum(w.num_missing for w in late), sum(w.num_asked for w in late)
-            advice = str(late[-1]).partition(". ")[2]
+        if late.advice:
             raise Waiting(
-                f"{missing} of {asked} answers are not there yet. {advice}", num_missing=missing, num_asked=asked
+                f"{late.num_missing} of {late.num_asked} answers are not there yet. {late.advice}",
+                num_missing=late.num_missing,
+                num_asked=late.num_asked,
             )
 
     return asking
 
 
 def _window(
-    window: list[Request], model: ChatModel, journal: Journal, account: Account, late: list[Waiting]
+    window: list[Request], model: ChatModel, journal: Journal, account: Account, late: _Late
 ) -> Iterator[Outcome]:
     fresh: list[tuple[Request, Usage]] = []
     full: BudgetReached | None = None
@@ -77,10 +87,11 @@ def _window(
 
 
 def _asked(
-    pairs: list[tuple[Request, Usage]], model: ChatModel, journal: Journal, account: Account, late: list[Waiting]
+    pairs: list[tuple[Request, Usage]], model: ChatModel, journal: Journal, account: Account, late: _Late
 ) -> Iterator[Outcome]:
     """Ask for requests of one sampling; those without an answer stay reserved only where it may still come."""
     unsettled = dict(enumerate(pairs))
+    late.num_asked += len(pairs)
     give_back: Callable[[Usage], None] | None = account.take_back
     try:
         for answer in model.answer_all([request.conversation for request, _ in pairs], pairs[0][0].sampling):
@@ -92,7 +103,8 @@ def _asked(
             _keep(request, worst, answer, journal, account)
             yield Outcome(request.key, answer, "answered", "", 1)
     except Waiting as waiting:
-        late.append(waiting)
+        late.num_missing += waiting.num_missing
+        late.advice = str(waiting).partition(". ")[2]
         give_back = None
     finally:
         for _, worst in unsettled.values():

@@ -34,7 +34,6 @@ from chiasm.synthesis.writing import RecordWriter, read_contexts, write_contexts
 from chiasm.version import __version__
 
 _HELD = 2_000  # replies that wait for an earlier one in memory; of more, the journal is read again
-_TELLING = ("refusal", "cut_off")  # what a reply without the right form is counted under, if it is one of these
 _UNANSWERED, _ACCEPTED, _REJECTED = range(3)
 
 
@@ -261,7 +260,8 @@ class _Desk:
     def _unread(self, item: Item, answer: Answer, error: WrongFormat) -> tuple[Rejection, ...]:
         """Why a reply has not the right form: a refusal or a cut is more to the point than that it has none."""
         found = self._examiner.examine(self._job.plan.unread(item, answer)).rejections
-        told = [rejection for reason in _TELLING for rejection in found if rejection.reason == reason]
+        telling = ("refusal",) if answer.finish_reason == "stop" else ("refusal", "cut_off")
+        told = [rejection for reason in telling for rejection in found if rejection.reason == reason]
         return (*told, Rejection(error.reason, str(error)))
 
 

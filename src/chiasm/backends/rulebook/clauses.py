@@ -107,6 +107,11 @@ _NAMES = word_set(
 )
 
 
+# Words a subject cannot end with, and those behind which the verb is another's.
+_NO_END = word_set("and after before being in on at of with for to by from or the a an his her their")
+_ELSEWHERE = re.compile(r"\b(?:that|which|who|while|as|after|before)\b")
+
+
 @lru_cache(maxsize=256)
 def clause_of(caption: str) -> Clause | None:
     """The clause of a tidy caption, None when the grammar does not understand it."""
@@ -117,9 +122,7 @@ def clause_of(caption: str) -> Clause | None:
     who = tidied[: match.start()].strip()
     if match[1] is None and re.search(r"\b(?:is|are|was|were|has|have|sits|stands)\b", who):
         return None  # "a dog is on a bed looking": the first verb is another
-    if re.search(r"\b(?:that|which|who|while|as)$|,$|\band$", who) or re.search(
-        r"\b(?:that|which|who|while|as)\b", who
-    ):
+    if who.endswith(",") or who.split()[-1] in _NO_END or _ELSEWHERE.search(who):
         return None
     subject = _subject(who)
     if subject is None or (match[1] is None and _ends_in_another(who, subject[0])):

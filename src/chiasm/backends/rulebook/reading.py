@@ -169,15 +169,18 @@ class Known:
         if self.vague:
             return ()
         found: dict[Noun, set[int]] = {}
+        certain: set[Noun] = set()
         for caption in self.captions:
-            for noun, number in _counts_in(words_of(caption)):
+            for noun, number, sure in _counts_in(words_of(caption)):
                 found.setdefault(noun, set()).add(number)
+                certain.update({noun} if sure else ())
         kinds = Counter(noun.kind for noun in found)
         spoken = {word for caption in self.captions for word in words_of(caption)}
         return tuple(
             (noun, next(iter(numbers)))
             for noun, numbers in found.items()
-            if len(numbers) == 1 and kinds[noun.kind] == 1 and noun.singular.split()[-1] not in spoken
+            if len(numbers) == 1 and noun in certain and kinds[noun.kind] == 1
+            if noun.singular.split()[-1] not in spoken  # "two dogs" here, "a dog" there
         )
 
     @cached_property
@@ -267,7 +270,8 @@ def _colours_in(words: Sequence[str]) -> Iterator[tuple[Noun, bool, str]]:
             yield found[0], found[1], "gray" if word == "grey" else word
 
 
-def _counts_in(words: Sequence[str]) -> Iterator[tuple[Noun, int]]:
+def _counts_in(words: Sequence[str]) -> Iterator[tuple[Noun, int, bool]]:
+    """Nouns with a number before them; the last says whether the name surely ends with the noun."""
     known = nouns()
     for at, word in enumerate(words):
         if word not in NUMBERS or (at and words[at - 1] in ("of", "the", "or", "and", "about")):
@@ -275,7 +279,10 @@ def _counts_in(words: Sequence[str]) -> Iterator[tuple[Noun, int]]:
         for end in range(at + 1, min(at + 4, len(words))):
             found = _nouns_at(words, end)
             if found is not None and found[1]:
-                yield found[0], NUMBERS[word]
+                yield found[0], NUMBERS[word], True
                 break
-            if words[end] in CLOSED or words[end] in known:
+            bare = known.get(words[end])
+            if bare is not None and bare[1]:
+                yield bare[0], NUMBERS[word], False
+            if words[end] in CLOSED or bare is not None:
                 break
