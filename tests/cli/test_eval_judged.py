@@ -18,6 +18,7 @@ from chiasm.evals.task import Mark, Question, Task
 from tests.evals import colours
 
 TASK = "tests.evals.colours"
+JUDGING = judging.Judging(ask=lambda *_: None, read=lambda _: None, mark=lambda *_: None)  # type: ignore[arg-type,return-value]
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
         judge: ChatModel,
         reviews: Path,
         judge_name: str,
+        **_: object,
     ) -> None:
         lines = [{"review_of": each.key, "by": judge_name, "score": 0.5, "text": texts[each.key]} for each in questions]
         reviews.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -51,10 +53,11 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 
     monkeypatch.chdir(tmp_path)
     colours.write_data(tmp_path / "data")
-    monkeypatch.setattr(colours, "TASK", replace(colours.TASK, judging=object(), rules=("published",)))  # type: ignore[arg-type]
+    monkeypatch.setattr(colours, "TASK", replace(colours.TASK, judging=JUDGING, rules=("published",)))
     monkeypatch.setattr(chiasm.backends, "open_model", open_model)
     monkeypatch.setattr(judging, "judge_answers", judge_answers, raising=False)
     monkeypatch.setattr(judging, "marks_from_reviews", marks_from_reviews, raising=False)
+    monkeypatch.setattr(judging, "spent_on", lambda _: "")
     monkeypatch.setattr(judging, "are_reviews", lambda path: "review_of" in path.read_text(), raising=False)
     return names
 

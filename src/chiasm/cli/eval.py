@@ -15,6 +15,7 @@ import typer
 
 from chiasm.chat import ChatModel, Ranker
 from chiasm.cli.benchmarks import check_other, known_rule, known_task, note, print_entry, print_json, read_other
+from chiasm.cli.judges import Judge
 from chiasm.cli.known_values import known_device, known_dtype, known_template
 from chiasm.cli.progress import bar
 from chiasm.errors import UserError
@@ -53,6 +54,8 @@ def eval(  # noqa: PLR0913, PLR0917 - one argument an option
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="Where the server of openai:NAME is.")] = None,
     judge_url: Annotated[str | None, typer.Option(help="Where the server of the judge is.")] = None,
+    price_in: Annotated[float | None, typer.Option(help="The judge's price for a million tokens of prompt.")] = None,
+    price_out: Annotated[float | None, typer.Option(help="The judge's price for a million tokens of reply.")] = None,
     template: Annotated[
         str | None, typer.Option(callback=known_template, help="Write the prompt so. [default: as the checkpoint says]")
     ] = None,
@@ -72,6 +75,7 @@ def eval(  # noqa: PLR0913, PLR0917 - one argument an option
     """
     found = {name: known_task(name) for name in tasks}
     by_rule = known_rule(rule, found)
+    judged_by = Judge.of(judge, judge_url, price_in, price_out)
     part = _shard(shard)
     name = _name(model)
     folder = out or _OUT / _slug(name)
@@ -87,7 +91,7 @@ def eval(  # noqa: PLR0913, PLR0917 - one argument an option
         return open_model(model, base_url=base_url, template=template, dtype=dtype, device=own)
 
     _answer_all(runs, opened, part, use_rank)
-    finish = _Finish(name, folder, part, by_rule, against, judge, judge_url, use_rank, as_json)
+    finish = _Finish(name, folder, part, by_rule, against, judged_by, use_rank, as_json)
     scored = [finish.task(asked, below) for asked, run, below in runs]
     if any(scored):
         page = finish.report([asked.name for asked, _, _ in runs])
@@ -158,8 +162,7 @@ class _Finish:
     part: Shard
     rule: Rule
     against: Path | None
-    judge: str | None
-    judge_url: str | None
+    judge: Judge | None
     use_rank: bool
     as_json: bool
 
@@ -189,7 +192,7 @@ class _Finish:
 
         read = asked.answers(folder)
         sent = outcome.submission(asked, read.texts, folder / "submission")
-        scored, judge = self._judged(asked, read.texts, folder)
+        scored, said = self._judged(asked, read.texts, folder)
         if scored is None:
             note(f"{asked.name}: answered, not scored: name a judge with --judge BACKEND:MODEL")
             return False
@@ -200,10 +203,10 @@ class _Finish:
         other = read_other(asked, self.against, scored) if self.against is not None else None
         entry = entry.model_copy(
             update={
-                "notes": list(read.notes),
+                "notes": [*read.notes, *said],
                 "others": [*entry.others, *([likeliest] if likeliest else [])],
                 "spent": outcome.spent_of(used(folder)),
-                "judge": judge,
+                "judge": self.judge.name if self.judge and asked.task.judging else "",
                 "submission": str(sent) if sent else "",
                 "against": outcome.against(asked, scored, other, str(self.against)) if other else None,
             }
@@ -213,17 +216,15 @@ class _Finish:
             print_entry(entry)
         return True
 
-    def _judged(self, asked: Asked, texts: dict[str, str], folder: Path) -> tuple[Scored | None, str]:
-        """The scores, None without a judge where one is needed; and who judged."""
-        if asked.task.judging is None:
-            return asked.score(texts, self.rule), ""
-        if self.judge is None:
-            return None, ""
-        from chiasm.backends import open_model
-        from chiasm.evals import outcome
+    def _judged(self, asked: Asked, texts: dict[str, str], folder: Path) -> tuple[Scored | None, list[str]]:
+        """The scores, None without a judge where one is needed; and what a person should know of the judging."""
+        from chiasm.evals.outcome import REVIEWS
 
-        judge = open_model(self.judge, base_url=self.judge_url)
-        return outcome.judged(asked, texts, judge, self.judge, folder / outcome.REVIEWS), self.judge
+        if asked.task.judging is None:
+            return asked.score(texts, self.rule), []
+        if self.judge is None:
+            return None, []
+        return self.judge.review(asked, texts, folder / REVIEWS)
 
     def report(self, tasks: Sequence[str]) -> Path:
         """Write the report over all tasks of the run."""

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chiasm.chat import ChatModel
+from chiasm.dispatch import Prices
 from chiasm.evals.asked import Asked
 from chiasm.evals.report.entry import Against, ByRule, Entry, Spent, against_of, entry_of
 from chiasm.evals.run import Used, likeliest
 from chiasm.evals.score import Scored, sum_up
 from chiasm.evals.statistics import Intervals, bootstrap, compare
 from chiasm.evals.task import Rule
+
+if TYPE_CHECKING:
+    from chiasm.evals.judging import Watch
 
 LIKELIEST = "likeliest option"
 REVIEWS = "reviews.jsonl"  # of a judge, in a task's folder
@@ -90,9 +95,27 @@ def from_reviews(asked: Asked, reviews: Path, texts: Mapping[str, str] | None = 
     return sum_up(asked.name, asked.task, marks, asked.task.rules[0], len(asked.questions))
 
 
-def judged(asked: Asked, texts: Mapping[str, str], judge: ChatModel, judge_name: str, reviews: Path) -> Scored:
+def judged(
+    asked: Asked,
+    texts: Mapping[str, str],
+    judge: ChatModel,
+    judge_name: str,
+    reviews: Path,
+    *,
+    prices: Prices | None = None,
+    watch: Watch | None = None,
+) -> Scored:
     """Let `judge` review answers into the file `reviews`; what stands there is not asked again."""
     from chiasm.evals import judging
 
-    judging.judge_answers(asked.task, asked.wanted, texts, judge, reviews, judge_name)
+    judging.judge_answers(asked.task, asked.wanted, texts, judge, reviews, judge_name, prices=prices, watch=watch)
     return from_reviews(asked, reviews, texts)
+
+
+def review_note(scored: Scored, reviews: Path) -> list[str]:
+    """How many answers a judge's reviews are valid for, who judged, and what that used, as a line for a person."""
+    from chiasm.evals import judging
+
+    num, num_valid = len(scored.marks), len(scored.marks) - scored.num_invalid
+    who = judging.spent_on(reviews)
+    return [f"{num_valid:,} of {num:,} answers have a valid review" + (f"; {who}" if who else "")]

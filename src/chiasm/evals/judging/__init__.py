@@ -24,7 +24,7 @@ from chiasm.evals.judging.inquiry import TEMPERATURES, Inquiry, Watch, inquire, 
 from chiasm.evals.judging.llava_reviews import are_llava_reviews, read_llava_reviews
 from chiasm.evals.task import Mark, Question, Task
 
-__all__ = ["ALONE", "Judging", "Scores", "Watch", "are_reviews", "judge_answers", "marks_from_reviews"]
+__all__ = ["ALONE", "Judging", "Scores", "Watch", "are_reviews", "judge_answers", "marks_from_reviews", "spent_on"]
 
 ALONE = "alone"  # the order of tasks whose judge sees one answer
 MOST_INVALID = 0.02  # ours: with more reviews missing, which ones are could move the score
@@ -70,7 +70,7 @@ def judge_answers(
         watch.note(gaps)
     inquire(
         [_inquiry(judging, question, texts[question.key], order) for question in questions for order in judging.orders],
-        judging.read,
+        lambda reply, _: judging.read(reply),
         judge,
         judge_name,
         reviews,
@@ -87,6 +87,22 @@ def are_reviews(path: Path) -> bool:
     except UserError:
         return False
     return first is not None and (("judge" in first and "temperatures" in first) or are_llava_reviews(first))
+
+
+def spent_on(reviews: Path) -> str:
+    """Who was asked last in a file of reviews, how often, and what all its replies used; empty for LLaVA's reviews."""
+    num, num_prompt, num_answer = 0, 0, 0
+    cost: float | None = 0.0
+    who = ""
+    for record in replies(reviews):
+        who, used, price = record["judge"], record.get("usage", {}), record.get("cost")
+        num, num_prompt = num + 1, num_prompt + used.get("num_prompt", 0)
+        num_answer += used.get("num_answer", 0)
+        cost = None if cost is None or price is None else cost + price
+    if not num:
+        return ""
+    paid = "" if cost is None else f", cost {cost:.4g}"
+    return f"{who} gave {num:,} replies: {num_prompt:,} prompt and {num_answer:,} answer tokens{paid}"
 
 
 def marks_from_reviews(

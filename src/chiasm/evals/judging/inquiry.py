@@ -34,8 +34,6 @@ from chiasm.evals.journal import Journal, read_journal
 TEMPERATURES = (0.0, 0.5, 0.5)
 _PICO = 10**12  # `Prices` counts in these parts
 
-Read = Callable[[str], object]  # a reply as JSON, None where it says nothing
-
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
@@ -51,6 +49,9 @@ class Inquiry:
     def identity(self) -> tuple[str, str, str]:
         """What must be the same for a reply to be to this; the prompt holds the answer."""
         return self.key, self.order, prompt_digest(self.conversation)
+
+
+Read = Callable[[str, Inquiry], object]  # a reply as JSON, None where it says nothing
 
 
 def prompt_digest(conversation: Conversation) -> str:
@@ -166,7 +167,7 @@ def _record(
     inquiry: Inquiry, given: Answer, read: Read, judge_name: str, attempt: int, prices: Prices | None
 ) -> dict[str, object]:
     refused = given.finish_reason in ("refusal", "content_filter")
-    understood = None if refused else read(given.text)
+    understood = None if refused else read(given.text, inquiry)
     return {
         "question_id": inquiry.id,
         "key": inquiry.key,
