@@ -21,6 +21,8 @@ from chiasm.version import __version__
 VERBS = {
     "demo": "Train a small assistant on drawn pictures; let it answer.",
     "chat": "Ask a model about pictures, once or turn by turn.",
+    "describe": "Write about a folder of pictures: captions, alt text, tags, ...",
+    "serve": "Serve a model: OpenAI's API and a page.",
     "train": "Run the stages of a recipe.",
     "convert": "Write a checkpoint in another layout.",
     "synth": "Let a teacher write instruction data from captions and boxes.",

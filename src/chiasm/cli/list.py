@@ -25,6 +25,7 @@ PACKAGES = {
     "tasks": "chiasm.evals.tasks",
     "kinds": "chiasm.synthesis.kinds",
     "checks": "chiasm.synthesis.checks",
+    "styles": "chiasm.describing.styles",
     "sources": "chiasm.data.sources",
     "mixtures": "chiasm.data.mixtures",
 }
