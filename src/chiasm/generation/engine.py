@@ -18,6 +18,7 @@ from chiasm.errors import UserError
 from chiasm.generation import attention
 from chiasm.generation.cache import GrowingCache
 from chiasm.generation.features import Features
+from chiasm.generation.logits import sharp_logits
 from chiasm.generation.one_by_one import OneByOne
 from chiasm.generation.prompt import Prompt, runs
 from chiasm.generation.sampling import Decoding, choose
@@ -267,7 +268,7 @@ class Engine:
         x_BTD = self.model.hidden(x_BTD, None, session.cache)
         session.contents.extend(prompt.contents[num_cached:])
         session.num_prompt = len(prompt.ids)
-        return self.model.logits(x_BTD[0, -num_logits:])
+        return sharp_logits(self.model, x_BTD[0, -num_logits:])
 
     @torch.inference_mode()
     def step(self, token_id: int, session: Session) -> torch.Tensor:
@@ -276,7 +277,7 @@ class Engine:
         x_BTD = language.embed(self.model.language_model, torch.tensor([[token_id]], device=self.model.device))
         x_BTD = self.model.hidden(x_BTD, None, session.cache)
         session.contents.append(token_id)
-        return self.model.logits(x_BTD[:, -1])
+        return sharp_logits(self.model, x_BTD[:, -1])
 
     def score(self, prompt: Prompt, targets: tuple[int, ...], session: Session) -> float:
         """Sum of the log-probabilities of `targets` as the answer to `prompt`."""

@@ -14,6 +14,7 @@ import torch
 
 from chiasm.generation.attention import STEP, Block, Step
 from chiasm.generation.features import Features
+from chiasm.generation.logits import sharp_logits
 from chiasm.generation.prompt import Picture, Prompt
 from chiasm.generation.trunk import Branch, Trunk
 from chiasm.models import language
@@ -82,7 +83,7 @@ class Row:
         """Logits (R, V) of the wanted rows. Call it in inference mode."""
         x_TD = self._decoded(model, self._embedded(model, features))
         x_RD = x_TD[torch.tensor(self.wanted, device=x_TD.device)]
-        return torch.cat([model.logits(some) for some in torch.split(x_RD, _LOGITS_AT_ONCE)])
+        return torch.cat([sharp_logits(model, some) for some in torch.split(x_RD, _LOGITS_AT_ONCE)])
 
     def _attend(self, trunk: Trunk, start: int, first: int) -> None:
         """Blocks for the rows from `start` on, whose places in `trunk` begin at `first`."""
