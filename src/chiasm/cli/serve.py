@@ -1,0 +1,151 @@
+"""`chiasm serve`: a model behind OpenAI's API, and a page to talk to it."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from chiasm.cli.known_values import known_device, known_dtype, known_template
+from chiasm.errors import UserError
+
+if TYPE_CHECKING:
+    pass
+
+KEY_VARIABLE = "CHIASM_API_KEY"
+
+
+def serve(  # noqa: PLR0913, PLR0917 - one argument an option
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model", "-m", help="A checkpoint folder or hub name. [default: runs/demo/final of `chiasm demo`]"
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8000,
+    name: Annotated[str | None, typer.Option(help="What clients call the model. [default: its folder's name]")] = None,
+    api_key_file: Annotated[
+        Path | None,
+        typer.Option(help="A file of keys, one a line, one of which clients must send. [or: CHIASM_API_KEY]"),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A host name clients may reach this server by; repeatable.")
+    ] = None,
+    allow_media_domain: Annotated[
+        list[str] | None, typer.Option(help="A host pictures may be fetched from by https; repeatable. [default: none]")
+    ] = None,
+    max_running: Annotated[int, typer.Option(min=1, max=256, help="Answers written side by side.")] = 16,
+    max_waiting: Annotated[int, typer.Option(min=0, max=10_000, help="Requests that may wait; others get 429.")] = 64,
+    max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer anybody may ask for.")] = 2048,
+    grace: Annotated[float, typer.Option(min=0, help="Seconds that answers have to end when the server stops.")] = 30.0,
+    template: Annotated[
+        str | None, typer.Option(callback=known_template, help="Write the prompt so. [default: as the checkpoint says]")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option(callback=known_dtype, help="float32, bfloat16, float16. [default: the checkpoint's]")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(callback=known_device, help="cpu, cuda, cuda:1, mps. [default: the best one here]")
+    ] = None,
+) -> None:
+    """Serve a model: OpenAI's API under /v1, and a page to talk to it.
+
+    \b
+    Examples:
+      chiasm serve -m FOLDER
+      chiasm serve -m FOLDER --host 0.0.0.0 --api-key-file keys.txt
+    """
+    from chiasm.backends import DEMO_MODEL, open_local
+    from chiasm.serving.app import Server, Settings
+    from chiasm.serving.listening import bound, listener
+    from chiasm.serving.pictures import PictureGuard
+
+    keys = known_keys(api_key_file)
+    domains = frozenset(_domain(domain) for domain in allow_media_domain or ())
+    listening = bound(host, port)  # before the model: a port in use should not cost minutes
+    try:
+        called = name or _name_of(model or DEMO_MODEL)
+        try:
+            settings = Settings(
+                called,
+                keys=keys,
+                hosts=frozenset(h.lower() for h in allow_host or ()) if _is_loopback(host) or allow_host else None,
+                max_running=max_running,
+                max_waiting=max_waiting,
+                max_tokens=max_tokens,
+                grace=grace,
+                pictures=PictureGuard(domains=domains),
+            )
+        except ValueError as error:
+            raise typer.BadParameter(str(error), param_hint="--name") from None
+        answerer = open_local(model, dtype=dtype, device=device, template=template)
+        server = Server(answerer, settings)
+        _announce(host, listening.getsockname()[1], called, keyed=bool(keys))
+        listener(server, grace).run([listening])
+    finally:
+        listening.close()
+
+
+def known_keys(file: Path | None) -> tuple[str, ...]:
+    """The keys of `file`, else of CHIASM_API_KEY; none where neither is given. Raises `UserError`, which shows none."""
+    if file is None:
+        written = os.environ.get(KEY_VARIABLE)
+        if written is None:
+            return ()
+        found, origin = [written.strip()], KEY_VARIABLE
+    else:
+        try:
+            found, origin = file.read_text("utf-8").split("\n"), str(file)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(
+                f"cannot read the keys in {file}: {getattr(error, 'strerror', None) or 'no text'}"
+            ) from None
+    keys = tuple(key.strip() for key in found if key.strip())
+    if not keys:
+        raise UserError(f"{origin} holds no key: write one, or leave it out to let everybody in")
+    return keys
+
+
+def _domain(domain: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain.lower()):
+        raise typer.BadParameter(f"{domain!r} is not a host name such as images.example.org", param_hint="domain")
+    return domain.lower()
+
+
+def _name_of(model: str | Path) -> str:
+    """The last part of a path or hub name, in letters a name may have."""
+    last = Path(str(model)).resolve().name if Path(str(model)).exists() else str(model).rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9._:@+-]+", "-", last)[:100] or "model"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _announce(host: str, port: int, name: str, *, keyed: bool) -> None:
+    """Where it is, and how to ask."""
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{port}"
+    if not _is_loopback(host):
+        everybody = "" if keyed else ", without a key: --api-key-file asks for one"
+        print(f"warning: {host} can be reached from other machines{everybody}", file=sys.stderr)
+    body = f'{{"model": "{name}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+    key = f' -H "Authorization: Bearer ${KEY_VARIABLE}"' if keyed else ""
+    print(f"{name} at {url} (the API at {url}/v1); Ctrl-C stops it", file=sys.stderr)
+    print(
+        f"  curl {url}/v1/chat/completions{key} -H 'Content-Type: application/json' -d {shlex.quote(body)}",
+        file=sys.stderr,
+    )
+    sys.stderr.flush()

@@ -1,0 +1,238 @@
+"""One request of the model, from its body to the end of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from chiasm.chat import AnswerError, ChatModel, Delta, collect
+from chiasm.conversation import Conversation
+from chiasm.errors import UserError
+from chiasm.serving import replies, wire
+from chiasm.serving.answering import Answering
+from chiasm.serving.bodies import Bodies, ClientGoneError
+from chiasm.serving.desk import Desk
+from chiasm.serving.faults import Refused, broken
+from chiasm.serving.metrics import Metrics
+from chiasm.serving.pictures import PictureGuard
+
+log = logging.getLogger("chiasm.serving")
+
+_Made = TypeVar("_Made")
+
+_GONE = 499  # what nginx writes down for clients that left; nobody receives it
+
+
+@dataclass
+class House:
+    """What all requests of the model share. The threads come with the app's lifespan."""
+
+    model: ChatModel
+    name: str
+    desk: Desk
+    metrics: Metrics
+    bodies: Bodies
+    pictures: PictureGuard
+    max_tokens: int
+    deadline: float
+    count: Callable[[Conversation], tuple[int, tuple[int, ...], int | None]] | None
+    threads: ThreadPoolExecutor = field(init=False)
+    picture_threads: ThreadPoolExecutor = field(init=False)
+
+
+class Asking:
+    """A request on its way. What it holds is in `_held`, which is let go when its response has ended."""
+
+    def __init__(self, house: House, request: Request) -> None:
+        self._house, self._request = house, request
+        self._held = AsyncExitStack()
+        self._begun = time.monotonic()
+        self._end = self._begun + house.deadline
+        self._gone: asyncio.Task[None]
+        self._cut: asyncio.Task[None]
+
+    async def chat(self) -> Response:
+        """The answer."""
+        async with AsyncExitStack() as held:
+            self._held = held
+            try:
+                asked = await self._read()
+                answering = await self._begin(asked)
+                first = await self._within(answering.next())
+            except ClientGoneError:
+                self._house.metrics.vanished += 1
+                return Response(status_code=_GONE)
+            self._house.metrics.count_first_token(time.monotonic() - self._begun)
+            reply = replies.Reply(self._house.name, asked.include_usage)
+            if asked.stream:
+                self._held = held.pop_all()
+                return EventStream(self._events(reply, answering, first), self._held)
+            return await self._whole(reply, answering, first)
+        raise AssertionError("no context manager here swallows")
+
+    async def tokens(self) -> Response:
+        """How many tokens the request takes."""
+        count = self._house.count
+        assert count is not None
+        async with AsyncExitStack() as self._held:
+            try:
+                asked = await self._read()
+                conversation = await self._opened(asked)
+                counting = asyncio.get_running_loop().run_in_executor(self._house.picture_threads, count, conversation)
+                num_prompt, pictures, context = await self._within(counting)
+            except ClientGoneError:
+                return Response(status_code=_GONE)
+            except UserError as error:
+                raise Refused(400, str(error)) from None
+        return JSONResponse(
+            {
+                "object": "chat.completion.tokens",
+                "prompt_tokens": num_prompt,
+                "picture_tokens": list(pictures),
+                "context_tokens": context,
+            }
+        )
+
+    async def _read(self) -> wire.Asked:
+        """The checked request; from here on it has a place."""
+        headers = dict(self._request.scope["headers"])
+        body = await self._held.enter_async_context(self._house.bodies.read(headers, self._request.receive))
+        self._begun = time.monotonic()
+        asked = wire.parse(wire.read_json(body), self._house.max_tokens)
+        if asked.model != self._house.name:
+            raise Refused(404, f"the model here is '{self._house.name}'", param="model", code="model_not_found")
+        self._house.pictures.check(asked.urls)
+        await self._held.enter_async_context(self._house.desk.place())
+        self._gone = asyncio.create_task(self._disconnected())
+        self._cut = asyncio.create_task(self._house.desk.cut())
+        self._held.callback(self._cut.cancel)
+        self._held.callback(self._gone.cancel)
+        return asked
+
+    async def _begin(self, asked: wire.Asked) -> Answering:
+        """The answer on its way; from here on it has a slot."""
+        conversation = await self._opened(asked)
+        slot = self._house.desk.slot()
+        await self._within(self._held.enter_async_context(slot))
+        answering = Answering(self._house.threads, self._house.model)
+        self._held.push_async_callback(answering.close)
+        answering.begin(conversation, asked.sampling)
+        return answering
+
+    async def _opened(self, asked: wire.Asked) -> Conversation:
+        if not asked.urls:
+            return asked.conversation
+        loop = asyncio.get_running_loop()
+        opening = loop.run_in_executor(self._house.picture_threads, self._house.pictures.open, asked.urls)
+        return wire.with_pictures(asked.conversation, await self._within(opening))
+
+    async def _whole(self, reply: replies.Reply, answering: Answering, first: Delta | None) -> Response:
+        deltas: list[Delta] = []
+        delta = first
+        try:
+            while delta is not None:
+                deltas.append(delta)
+                delta = await self._within(answering.next())
+        except ClientGoneError:
+            self._house.metrics.vanished += 1
+            return Response(status_code=_GONE)
+        answer = collect(deltas)
+        self._house.metrics.count_usage(answer.usage)
+        return JSONResponse(reply.whole(answer))
+
+    async def _events(
+        self, reply: replies.Reply, answering: Answering, first: Delta | None
+    ) -> AsyncGenerator[bytes, None]:
+        delta = first
+        try:
+            yield reply.begin()
+            while delta is not None:
+                if delta.text:
+                    yield reply.text(delta.text)
+                if delta.finish_reason is not None and delta.usage is not None:
+                    self._house.metrics.count_usage(delta.usage)
+                    yield reply.end(delta.finish_reason, delta.usage)
+                delta = await self._within(answering.next())
+        except ClientGoneError:
+            self._house.metrics.vanished += 1
+        except Refused as refused:
+            yield replies.failure(refused.body)
+
+    async def _within(self, work: Awaitable[_Made]) -> _Made:
+        """What `work` gives, unless the client, the time or the server ends first. Its errors become ours."""
+        task = asyncio.ensure_future(work)
+        left = max(0.0, self._end - time.monotonic())
+        try:
+            await asyncio.wait({task, self._gone, self._cut}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        if task.done():
+            return self._result(task)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
+        if self._gone.done():
+            raise ClientGoneError
+        if self._cut.done():
+            raise Refused(503, "the server is stopping", code="stopping", retry_after=5, close=True)
+        raise Refused(504, f"no end after {self._house.deadline:g} seconds", code="deadline")
+
+    def _result(self, task: asyncio.Future[_Made]) -> _Made:
+        desk = self._house.desk
+        try:
+            made = task.result()
+        except (Refused, asyncio.CancelledError):
+            raise
+        except AnswerError as error:  # whoever is asked in turn: their words may hold more than a client should know
+            log.warning("no answer: %s", error)
+            status, wait = (502, None) if error.permanent else (503, int(error.retry_after or 5))
+            raise Refused(status, "the model gave no answer", code="no_answer", retry_after=wait) from None
+        except UserError as error:
+            raise Refused(400, str(error), param="messages", code=_code(error)) from None
+        except Exception:
+            desk.num_faults += 1
+            log.exception("the model failed")
+            raise broken() from None
+        if isinstance(made, Delta):
+            desk.num_faults = 0
+        return made
+
+    async def _disconnected(self) -> None:
+        while (await self._request.receive())["type"] != "http.disconnect":
+            pass
+
+
+class EventStream(Response):
+    """Server-sent events; what was held for them is let go when they end, whatever ends them."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes, None], held: AsyncExitStack) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._events, self._held = events, held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        async with self._held:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async with contextlib.aclosing(self._events) as events:
+                async for event in events:
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _code(error: UserError) -> str:
+    return "context_length_exceeded" if "context holds" in str(error) else "invalid_request"

@@ -1,0 +1,130 @@
+"""The OpenAPI document: what the routes take and give, for people and for tools that make requests from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic.json_schema import models_json_schema
+
+from chiasm.serving.wire import ChatRequest
+from chiasm.version import __version__
+
+_REF = "#/components/schemas/{model}"
+_STRING: dict[str, Any] = {"type": "string"}
+_NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0}
+
+
+def document(model: str, *, keyed: bool, counts_tokens: bool) -> dict[str, Any]:
+    """The document of a server of `model`; `keyed`: it wants a key."""
+    _, schemas = models_json_schema([(ChatRequest, "validation")], ref_template=_REF)
+    components = {**schemas["$defs"], **_answers()}
+    components["ChatRequest"]["properties"]["model"]["example"] = model
+    completion = {
+        "200": {
+            "description": "The answer, or the events of a stream of it",
+            "content": {**_json("ChatCompletion"), "text/event-stream": {"schema": _STRING}},
+        }
+    }
+    body = {"required": True, "content": _json("ChatRequest")}
+    paths: dict[str, Any] = {
+        "/v1/chat/completions": {
+            "post": {"operationId": "chat", "requestBody": body, "responses": completion | _errors(*_ASKING)}
+        },
+        "/v1/models": {"get": {"operationId": "models", "responses": _ok("ModelList") | _errors(400, 401)}},
+        "/v1/models/{model}": {
+            "get": {
+                "operationId": "model",
+                "parameters": [{"name": "model", "in": "path", "required": True, "schema": _STRING}],
+                "responses": _ok("Model") | _errors(400, 401, 404),
+            }
+        },
+        "/health": {"get": {"operationId": "health", "responses": _ok("Health") | _named(503, "Health")}},
+        "/metrics": {
+            "get": {
+                "operationId": "metrics",
+                "responses": {"200": {"description": "Prometheus text", "content": {"text/plain": {"schema": _STRING}}}}
+                | _errors(400, 401),
+            }
+        },
+    }
+    if counts_tokens:
+        paths["/v1/chat/completions/tokens"] = {
+            "post": {
+                "operationId": "tokens",
+                "summary": "What a request would take, without an answer (an extension)",
+                "requestBody": body,
+                "responses": _ok("TokenCount") | _errors(*_ASKING),
+            }
+        }
+    if keyed:
+        components_security = {"key": {"type": "http", "scheme": "bearer"}}
+        for path, operations in paths.items():
+            if path != "/health":
+                for operation in operations.values():
+                    operation["security"] = [{"key": []}]
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "chiasm", "version": __version__, "description": "OpenAI's chat protocol, about pictures."},
+        "paths": paths,
+        "components": {"schemas": components, **({"securitySchemes": components_security} if keyed else {})},
+    }
+
+
+_ASKING = (400, 401, 404, 408, 413, 415, 429, 500, 502, 503, 504)
+
+
+def _json(name: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": _REF.format(model=name)}}}
+
+
+def _ok(name: str) -> dict[str, Any]:
+    return _named(200, name)
+
+
+def _named(status: int, name: str) -> dict[str, Any]:
+    return {str(status): {"description": name, "content": _json(name)}}
+
+
+def _errors(*statuses: int) -> dict[str, Any]:
+    return {key: value for status in statuses for key, value in _named(status, "Error").items()}
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _answers() -> dict[str, Any]:
+    """What is given back."""
+    nullable: dict[str, Any] = {"type": ["string", "null"]}
+    cached = _object(cached_tokens=_NUMBER)
+    usage = _object(
+        prompt_tokens=_NUMBER, completion_tokens=_NUMBER, total_tokens=_NUMBER, prompt_tokens_details=cached
+    )
+    message = _object(role={"const": "assistant"}, content=_STRING, refusal={"type": "null"})
+    choice = _object(
+        index=_NUMBER,
+        message=message,
+        logprobs={"type": "null"},
+        finish_reason={"enum": ["stop", "length", "content_filter"]},
+    )
+    card = _object(id=_STRING, object={"const": "model"}, created=_NUMBER, owned_by=_STRING)
+    return {
+        "Error": _object(error=_object(message=_STRING, type=_STRING, param=nullable, code=nullable)),
+        "ChatCompletion": _object(
+            id=_STRING,
+            object={"const": "chat.completion"},
+            created=_NUMBER,
+            model=_STRING,
+            choices={"type": "array", "items": choice, "minItems": 1, "maxItems": 1},
+            usage=usage,
+        ),
+        "Model": card,
+        "ModelList": _object(object={"const": "list"}, data={"type": "array", "items": card}),
+        "Health": _object(status={"enum": ["ok", "failing", "stopping"]}, running=_NUMBER, waiting=_NUMBER),
+        "TokenCount": _object(
+            object={"const": "chat.completion.tokens"},
+            prompt_tokens=_NUMBER,
+            picture_tokens={"type": "array", "items": _NUMBER},
+            context_tokens={"type": ["integer", "null"]},
+        ),
+    }

@@ -1,0 +1,83 @@
+"""Answers as OpenAI's protocol writes them: whole, or as the events of a stream."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from chiasm.chat import Answer, FinishReason, Usage
+
+DONE = b"data: [DONE]\n\n"
+
+# What providers may say beside OpenAI's own words.
+_FINISH: Mapping[FinishReason, str] = {"refusal": "content_filter", "unknown": "stop", "tool_calls": "stop"}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One answer to be written; all its events carry the same id and time."""
+
+    model: str
+    include_usage: bool = False
+    id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def whole(self, answer: Answer) -> dict[str, object]:
+        """A chat completion."""
+        message = {"role": "assistant", "content": answer.text, "refusal": None}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(answer.finish_reason)}
+        return {**self._head("chat.completion"), "choices": [choice], "usage": usage(answer.usage)}
+
+    def begin(self) -> bytes:
+        """The event that opens a stream."""
+        return self._event({"role": "assistant", "content": ""})
+
+    def text(self, text: str) -> bytes:
+        """The event of a piece of the answer."""
+        return self._event({"content": text})
+
+    def end(self, finish_reason: FinishReason, used: Usage) -> bytes:
+        """The last events: why it ended, what it used where that was asked for, and the end of the stream."""
+        events = self._event({}, _finish(finish_reason))
+        if self.include_usage:
+            events += _sse({**self._head("chat.completion.chunk"), "choices": [], "usage": usage(used)})
+        return events + DONE
+
+    def _event(self, delta: Mapping[str, object], finish_reason: str | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        event: dict[str, object] = {**self._head("chat.completion.chunk"), "choices": [choice]}
+        return _sse({**event, "usage": None} if self.include_usage else event)
+
+    def _head(self, kind: str) -> dict[str, object]:
+        return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def failure(body: Mapping[str, object]) -> bytes:
+    """The event of an error in the middle of a stream; nothing follows it."""
+    return _sse(body)
+
+
+def usage(used: Usage) -> dict[str, object]:
+    """Tokens as OpenAI counts them."""
+    return {
+        "prompt_tokens": used.num_prompt,
+        "completion_tokens": used.num_answer,
+        "total_tokens": used.num_prompt + used.num_answer,
+        "prompt_tokens_details": {"cached_tokens": used.num_cached},
+    }
+
+
+def model_card(name: str, created: int) -> dict[str, object]:
+    """A model as /v1/models lists it."""
+    return {"id": name, "object": "model", "created": created, "owned_by": "chiasm"}
+
+
+def _finish(reason: FinishReason) -> str:
+    return _FINISH.get(reason, reason)
+
+
+def _sse(event: Mapping[str, object]) -> bytes:
+    return b"data: " + json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n\n"

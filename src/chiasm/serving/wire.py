@@ -1,0 +1,280 @@
+"""Requests of OpenAI's chat protocol as values: every field is checked, what cannot be done is refused.
+
+Fields nobody here knows are ignored and act on nothing (`chat_template`, `extra_body`, ...). It knows no pictures and
+no HTTP: pictures stay the URLs they are, the guard turns them into bytes.
+
+Source of the fields: OpenAI's API reference, "Create chat completion". Bounds without a source are ours.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from chiasm.chat import Sampling
+from chiasm.conversation import Conversation, Image, Message, RecordError
+from chiasm.serving.faults import Refused
+
+_MANY = 500_000  # strings, commas or colons of a body: more take Python seconds to read, and no question has them
+_LARGEST_SEED = 2**63
+
+# What is refused unless it asks for what happens anyway, and why.
+_NOT_HERE = {
+    "n": "one answer a request is all this server gives: leave n out, or set it to 1",
+    "best_of": "one answer a request is all this server gives: leave best_of out, or set it to 1",
+    "logprobs": "this model does not tell log-probabilities: leave logprobs out",
+    "top_logprobs": "this model does not tell log-probabilities: leave top_logprobs out",
+    "response_format": "only text is supported: this server cannot make a model keep to JSON or a schema",
+    "tools": "this model calls no tools: leave tools out",
+    "functions": "this model calls no functions: leave functions out",
+    "tool_choice": "this model calls no tools: leave tool_choice out",
+    "presence_penalty": "penalties are not supported: leave presence_penalty out, or set it to 0",
+    "frequency_penalty": "penalties are not supported: leave frequency_penalty out, or set it to 0",
+    "logit_bias": "logit_bias is not supported: leave it out",
+    "modalities": 'only text can be answered: leave modalities out, or set it to ["text"]',
+}
+
+
+class _Read(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
+
+
+class ImageUrl(_Read):
+    """Where a picture is: a data URL, or an address where those are allowed."""
+
+    url: str = Field(min_length=1, description="data:image/...;base64,... or, where the server allows it, https://...")
+    detail: Literal["auto", "low", "high"] | None = Field(None, description="Without effect: the model decides.")
+
+
+class ImagePart(_Read):
+    """A picture in a turn."""
+
+    type: Literal["image_url"]
+    image_url: ImageUrl | Annotated[str, StringConstraints(min_length=1)]
+
+
+class TextPart(_Read):
+    """Text in a turn."""
+
+    type: Literal["text"]
+    text: str
+
+
+class System(_Read):
+    """Instructions for the whole conversation; the first message, if any."""
+
+    role: Literal["system", "developer"]
+    content: str | Annotated[list[TextPart], Field(min_length=1)]
+
+
+class User(_Read):
+    """A turn of the user."""
+
+    role: Literal["user"]
+    content: str | Annotated[list[Annotated[TextPart | ImagePart, Field(discriminator="type")]], Field(min_length=1)]
+
+
+class Assistant(_Read):
+    """A turn of the assistant."""
+
+    role: Literal["assistant"]
+    content: str | Annotated[list[TextPart], Field(min_length=1)]
+
+
+class StreamOptions(_Read):
+    """Options of a stream."""
+
+    include_usage: bool | None = None
+
+
+class TextFormat(_Read):
+    """The only format of an answer there is."""
+
+    type: Literal["text"]
+
+
+_Stop = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+_Whole = Annotated[int, Field(ge=1)]
+
+
+class ChatRequest(_Read):
+    """The body of a chat completion."""
+
+    model: str | None = Field(None, description="A name of /v1/models. Required: without it the answer is 404.")
+    messages: Annotated[
+        list[Annotated[System | User | Assistant, Field(discriminator="role")]], Field(min_length=1, max_length=1000)
+    ]
+    max_tokens: _Whole | None = Field(None, description="The longest answer; never above the server's own bound.")
+    max_completion_tokens: _Whole | None = Field(None, description="The newer name of max_tokens; goes before it.")
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
+        None, description="0, which is also the default here, always takes the likeliest token."
+    )
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: Annotated[int, Field(ge=-_LARGEST_SEED, lt=_LARGEST_SEED)] | None = None
+    stop: _Stop | Annotated[list[_Stop], Field(max_length=4)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Literal[1] | None = None
+    best_of: Literal[1] | None = None
+    logprobs: Literal[False] | None = None
+    top_logprobs: None = None
+    response_format: TextFormat | None = None
+    tools: Annotated[list[Any], Field(max_length=0)] | None = None
+    functions: Annotated[list[Any], Field(max_length=0)] | None = None
+    tool_choice: Literal["none", "auto"] | None = None
+    presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
+    logit_bias: Annotated[dict[str, Any], Field(max_length=0)] | None = None
+    modalities: list[Literal["text"]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A checked request. Pictures in `conversation` are the URLs they came as."""
+
+    model: str | None
+    conversation: Conversation
+    sampling: Sampling
+    stream: bool = False
+    include_usage: bool = False
+
+    @property
+    def urls(self) -> list[str]:
+        """The pictures in reading order."""
+        return [str(image.source) for image in self.conversation.images]
+
+
+def read_json(body: bytes) -> object:
+    """The JSON value of `body`; raises `Refused` for anything else, in bounded time."""
+    for sign in (b'"', b",", b":"):
+        if body.count(sign) > _MANY:
+            raise Refused(400, f"the body holds more than {_MANY:,} of {sign.decode()}: that is no question")
+    try:
+        return json.loads(body.decode("utf-8"), parse_float=_finite, parse_constant=_no_number)
+    except UnicodeDecodeError as error:
+        raise Refused(400, f"the body is not UTF-8: byte {error.start}") from None
+    except RecursionError:
+        raise Refused(400, "the body is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise Refused(400, f"the body is not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError:  # an integer of more digits than Python reads, or a number from below
+        raise Refused(400, "the body holds a number no field can take") from None
+
+
+def parse(body: object, longest: int) -> Asked:
+    """The request in a JSON value; answers get at most `longest` tokens. Raises `Refused` naming a bad field."""
+    if not isinstance(body, dict):
+        raise Refused(400, "the body must be a JSON object")
+    try:
+        request = ChatRequest.model_validate(body)
+    except ValidationError as error:
+        raise _bad_field(error) from None
+    except RecursionError:
+        raise Refused(400, "the body is nested too deeply") from None
+    if request.stream_options is not None and not request.stream:
+        raise Refused(400, "stream_options needs stream: true", param="stream_options")
+    return Asked(
+        request.model,
+        _conversation(request),
+        _sampling(request, longest),
+        bool(request.stream),
+        bool(request.stream_options and request.stream_options.include_usage),
+    )
+
+
+def with_pictures(conversation: Conversation, pictures: list[bytes]) -> Conversation:
+    """`conversation` with its pictures, in reading order, replaced by `pictures`."""
+    waiting = iter(pictures)
+    return Conversation(
+        tuple(
+            Message(m.role, tuple(Image(next(waiting)) if isinstance(part, Image) else part for part in m.parts))
+            for m in conversation.messages
+        )
+    )
+
+
+def _sampling(request: ChatRequest, longest: int) -> Sampling:
+    wanted = request.max_completion_tokens or request.max_tokens or longest
+    stop = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    for text in stop:
+        _check_text(text, "stop")
+    return Sampling(
+        max_tokens=min(wanted, longest),
+        temperature=request.temperature or 0.0,
+        top_p=1.0 if request.top_p is None else request.top_p,
+        seed=request.seed,
+        stop=tuple(stop),
+    )
+
+
+def _conversation(request: ChatRequest) -> Conversation:
+    """The conversation, by the one rule for OpenAI messages; pictures go by a number meanwhile."""
+    urls: list[str] = []
+    messages: list[dict[str, object]] = []
+    for message in request.messages:
+        role = "system" if message.role == "developer" else message.role
+        if isinstance(message.content, str):
+            messages.append({"role": role, "content": message.content})
+            continue
+        content: list[dict[str, object]] = []
+        for part in message.content:
+            if isinstance(part, TextPart):
+                content.append({"type": "text", "text": part.text})
+            else:
+                urls.append(part.image_url if isinstance(part.image_url, str) else part.image_url.url)
+                content.append({"type": "image_url", "image_url": {"url": str(len(urls) - 1)}})
+        messages.append({"role": role, "content": content})
+    try:
+        conversation = Conversation.from_openai(messages)
+        conversation.check_turns()
+    except RecordError as error:
+        raise Refused(400, str(error), param="messages") from None
+    if conversation.turns[-1].role != "user":
+        raise Refused(400, "the last message is the assistant's: there is nothing to answer", param="messages")
+    if not any(part_text.strip() for part_text in (conversation.turns[-1].text,)) and not conversation.turns[-1].images:
+        raise Refused(400, "the last message is empty: there is nothing to answer", param="messages")
+    return Conversation(
+        tuple(
+            Message(m.role, tuple(Image(urls[int(str(p.source))]) if isinstance(p, Image) else p for p in m.parts))
+            for m in conversation.messages
+        )
+    )
+
+
+def _bad_field(error: ValidationError) -> Refused:
+    """The first of pydantic's complaints as one of OpenAI's."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    path = [place for place in first["loc"] if isinstance(place, int) or place in _NAMES]
+    param = "".join(f"[{place}]" if isinstance(place, int) else f".{place}" for place in path).lstrip(".") or None
+    top = str(first["loc"][0]) if first["loc"] else ""
+    if top in _NOT_HERE:
+        return Refused(400, _NOT_HERE[top], param=top, code="unsupported_value")
+    message = f"{param or 'the body'}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    return Refused(400, message, param=param, code="invalid_value" if first["type"] != "missing" else "missing")
+
+
+# pydantic's places also name the branches of unions; these are the ones a client wrote.
+_NAMES = frozenset(
+    {*ChatRequest.model_fields, "role", "content", "type", "text", "image_url", "url", "detail", "include_usage"}
+)
+
+
+def _check_text(text: str, param: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Refused(400, f"{param} holds half a surrogate pair, which no text can", param=param) from None
+
+
+def _finite(digits: str) -> float:
+    if not math.isfinite(number := float(digits)):
+        raise ValueError(digits)
+    return number
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(name)
