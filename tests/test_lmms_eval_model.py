@@ -46,6 +46,10 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         def __init__(self) -> None:
             self.task_dict: dict[str, Any] = {}
 
+    @dataclass
+    class GenerationResult:
+        text: Any
+
     @dataclass(frozen=True)
     class ModelManifest:
         model_id: str
@@ -56,6 +60,7 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     for name, content in {
         "lmms_eval": {},
         "lmms_eval.api": {},
+        "lmms_eval.api.instance": {"GenerationResult": GenerationResult},
         "lmms_eval.api.model": {"lmms": Base},
         "lmms_eval.models": {},
         "lmms_eval.models.registry_v2": {"ModelManifest": ModelManifest},
@@ -138,7 +143,11 @@ def test_multiple_choice_takes_the_smallest_loss(make: Callable[..., Any]) -> No
         request("Who?", lambda doc: doc["a"], 1),
         request("What?", " red"),
     ]
-    assert model.loglikelihood(requests) == [(pytest.approx(1 / 3), True), (1.0, False), (8.0, False)]
+    assert [each.text for each in model.loglikelihood(requests)] == [
+        (pytest.approx(1 / 3), True),
+        (1.0, False),
+        (8.0, False),
+    ]
     with pytest.raises(UserError, match="six were expected"):
         model.loglikelihood([Request(("", "red"))])
     with pytest.raises(UserError, match="cannot say how likely"):

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lmms_eval.api.instance import GenerationResult
 from lmms_eval.api.model import lmms
 
 from chiasm.backends import REMOTE, open_model
@@ -71,11 +72,12 @@ class ChiasmModel(lmms):  # type: ignore[misc, unused-ignore]
                 texts[rows[answer.index]] = answer.text
         return [texts[row] for row in range(len(requests))]
 
-    def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
+    def loglikelihood(self, requests: Sequence[Any]) -> list[Any]:
         """(loss, whether the greedy answer begins so) of each request's continuation, in order.
 
         The loss is the mean over its tokens of minus the log-likelihood, as lmms-eval's own LLaVA returns it and its
-        multiple choice expects (the smallest wins). Raises `UserError` for models that cannot rank.
+        multiple choice expects (the smallest wins). Each pair is wrapped in lmms-eval's `GenerationResult`: version
+        0.7.3 makes a string of a bare one, and fails. Raises `UserError` for models that cannot rank.
         """
         if not isinstance(self._model, Ranker):
             raise UserError("this model cannot say how likely an answer is: choose tasks that generate answers")
@@ -103,7 +105,7 @@ class ChiasmModel(lmms):  # type: ignore[misc, unused-ignore]
             key = asked[answer.index]
             for row, option in zip(rows[key], options[key], strict=True):
                 greedy[row] = answer.text.startswith(option.strip())
-        return [(found[row][0], greedy[row]) for row in range(len(requests))]
+        return [GenerationResult((found[row][0], greedy[row])) for row in range(len(requests))]
 
     def generate_until_multi_round(self, requests: Sequence[Any]) -> list[str]:
         """Not offered."""
