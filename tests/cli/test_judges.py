@@ -98,6 +98,14 @@ def test_a_judge_that_refuses_gives_no_score(capsys: pytest.CaptureFixture[str])
     assert "above 2% without one there is no score" in err
 
 
+def test_reviews_are_not_reviewed(capsys: pytest.CaptureFixture[str]) -> None:
+    with HostileTeacher(share=0, answers=judge) as teacher:
+        to = ("--data", ".", "--judge", "openai:j", "--judge-url", teacher.base_url)
+        assert run("score", "llava_bench_wild", "ours.jsonl", *to) == 0
+        assert run("score", "llava_bench_wild", "ours.reviews.jsonl", *to) == 1
+    assert "holds reviews, not answers: leave out --judge" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -160,7 +160,7 @@ def test_above_two_percent_there_is_no_score(tmp_path: Path) -> None:
         return "Both are nice." if bad else fair(conversation)
 
     judge_answers(TASK, some, texts(some), ScriptedChatModel(say), path, "j")
-    with pytest.raises(UserError, match=r"97 of 100 answers have a valid review \(3 no valid review \(unreadable\)\)"):
+    with pytest.raises(UserError, match=r"97 of 100 answers have a valid review, 3 have none \(unreadable 3\)"):
         marks_from_reviews(TASK, some, texts(some), path)
 
 

@@ -219,7 +219,7 @@ def _scores(read: object, reviews: Path) -> Scores | None:
 
 
 def _invalid(question: Question, text: str, why: str) -> Mark:
-    return Mark(question, text, 0.0, f"no valid review ({why})", invalid=True)
+    return Mark(question, text, 0.0, f"no valid review ({why})", invalid=True, detail={"why": why})
 
 
 def _check_validity(marks: Sequence[Mark], reviews: Path) -> None:
@@ -228,9 +228,10 @@ def _check_validity(marks: Sequence[Mark], reviews: Path) -> None:
         why: dict[str, int] = {}
         for mark in marks:
             if mark.invalid:
-                why[mark.read_as] = why.get(mark.read_as, 0) + 1
-        counts = ", ".join(f"{count:,} {name}" for name, count in sorted(why.items()))
+                name = str(mark.detail["why"])
+                why[name] = why.get(name, 0) + 1
+        counts = ", ".join(f"{name} {count:,}" for name, count in sorted(why.items()))
         raise UserError(
-            f"{reviews}: {num - num_invalid:,} of {num:,} answers have a valid review ({counts}); above "
-            f"{MOST_INVALID:.0%} without one there is no score. Read the replies there, or name another --judge"
+            f"{reviews}: {num - num_invalid:,} of {num:,} answers have a valid review, {num_invalid:,} have none "
+            f"({counts}); above {MOST_INVALID:.0%} without one there is no score. Read the replies there, or name another --judge"
         )
