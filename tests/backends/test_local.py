@@ -61,10 +61,9 @@ def test_text_comes_as_characters_become_whole_and_ends_at_the_end_token() -> No
 
 @pytest.mark.parametrize("batched", [False, True])
 def test_stop_strings_end_the_answer_and_are_not_shown(batched: bool) -> None:
-    model = assistant("llava_v0")  # its end is the text ###, which this vocabulary has no token for
-    script(model, "Yes, a ## cat.###Human: more", end=False)
-
     def answer(sampling: Sampling) -> tuple[str, str]:
+        model = assistant("llava_v0")  # its end is the text ###, which this vocabulary has no token for
+        script(model, "Yes, a ## cat.###Human: more", end=False)
         if batched:
             (found,) = model.answer_all([asked("?")], sampling)
         else:
@@ -103,8 +102,8 @@ def test_an_answer_longer_than_its_prompt_does_not_cost_the_next_turn_its_cache(
     for question in (first, first, asked("Another question", picture(1))):  # asked anew, then about the same picture
         answer = collect(model.stream(question, long))
     assert answer.usage.num_cached >= len("A chat between") + 4
-    stranger = collect(model.stream(asked("Hello"), SHORT))  # only the system text is shared: a cache of its own
-    assert stranger.usage.num_cached == 0
+    stranger = collect(model.stream(asked("Hello"), SHORT))  # takes a copy of the system text and spoils nothing
+    assert 0 < stranger.usage.num_cached <= len("<s>A chat between...USER: ") + 200
     kept = collect(model.stream(asked("Another question", picture(1)), SHORT))
     assert kept.usage.num_cached == kept.usage.num_prompt - 1
 
@@ -118,7 +117,8 @@ def test_chats_side_by_side_keep_their_caches_and_the_oldest_leaves() -> None:
     assert min(cached) > 400
     collect(model.stream(chats[2], SHORT))
     assert collect(model.stream(chats[1], SHORT)).usage.num_cached > 400
-    assert collect(model.stream(chats[0], SHORT)).usage.num_cached == 0
+    system = collect(assistant().stream(asked(""), SHORT)).usage.num_prompt
+    assert collect(model.stream(chats[0], SHORT)).usage.num_cached < system  # what strangers share
 
 
 def test_a_closed_stream_stops_the_work_and_frees_its_cache() -> None:

@@ -1,10 +1,11 @@
 """A model on this machine as a `ChatModel`: processor, engine and tokenizer joined.
 
-Safe to share between threads: the engine's steps take turns, streams may be open side by side.
+Safe to share between threads: streams that are open side by side share the engine's steps.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import Self, TypeVar
 import torch
 
 from chiasm.backends.local_prompts import Attempts, PromptWriter
+from chiasm.backends.shared_steps import SharedSteps
 from chiasm.backends.stop_strings import StopStrings
 from chiasm.chat import Answer, Delta, Ranking, Sampling, Usage, collect
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
-from chiasm.generation.engine import Engine, Session
+from chiasm.generation.engine import Engine
 from chiasm.generation.prompt import Prompt
 from chiasm.generation.sampling import Decoding
 from chiasm.models.device import usable_device
@@ -25,7 +27,7 @@ from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_NUM_SESSIONS = 4  # ours: caches of so many conversations are kept (0.5 GB a thousand tokens of a 7B model in bf16)
+_NUM_SESSIONS = 32  # ours: caches of so many conversations are kept, if `cache_bytes` has room for them
 
 _Made = TypeVar("_Made")
 
@@ -35,8 +37,9 @@ class LocalChatModel:
 
     The model is put into evaluation mode, and must not change from then on: the caches of the last conversations and
     the features of pictures are kept, so that the next turn of one, or another question about its picture, computes
-    only what is new. `batch_size` is how many of many conversations are on their way at once, `cache_bytes` how much
-    their keys and values may take: by default 2 GiB, on a GPU half of what is free.
+    only what is new. `batch_size` is how many conversations are on their way at once, `num_sessions` of how many others
+    the caches are kept, `cache_bytes` how much the keys and values of all may take: by default 2 GiB, on a GPU half of
+    what is free.
     """
 
     def __init__(
@@ -51,10 +54,9 @@ class LocalChatModel:
         self.model, self.processor, self.batch_size = model.eval(), processor, batch_size
         self._engine = Engine(model, cache_bytes)
         self._writer = PromptWriter(processor)
-        self._sessions: list[Session] = []  # the longest unused first; one in use is not in it
-        self._num_sessions = num_sessions
-        self._pool = threading.Lock()
+        self._album = self._writer.album(paths=False)  # a file may change between two questions
         self._steps = threading.Lock()
+        self._together = SharedSteps(self._engine.stepper(batch_size, num_sessions), self._steps)
 
     @classmethod
     def load(
@@ -95,22 +97,22 @@ class LocalChatModel:
 
         Raises `UserError` for a conversation that cannot be encoded or does not fit, at the first piece.
         """
-        prompt = self._writer.prompt(conversation, self._writer.album())
-        text, stop = self.processor.tokenizer.decode_stream(), self._stop(sampling)
-        session = self._take(prompt)
-        try:
-            with self._steps:
-                answering = self._engine.stream(prompt, self._decoding(sampling), session)
-            while (token_id := self._next(answering)) is not None:
+        prompt = self._writer.prompt(conversation, self._album)
+        text, stop, num_answer = self.processor.tokenizer.decode_stream(), self._stop(sampling), 0
+        # Beside others, who may well ask about the same picture, what follows it is this conversation's own affair.
+        num_shared = prompt.pictures[-1].end if prompt.pictures and self._together.num_open else None
+        branch = self._engine.branch(prompt, self._decoding(sampling), num_shared, keep=True)
+        with contextlib.closing(self._together.answer(branch)) as answering:
+            for token_id in answering:
+                num_answer += 1
                 shown = stop.feed(text.feed(token_id))
-                if stop.stopped:
-                    answering.finish = "stop"
                 if shown:
                     yield Delta(shown)
-            usage = Usage(len(prompt.ids), answering.num_cached, answering.num_answer)
-            yield Delta(stop.feed(text.finish()) + stop.finish(), answering.finish or "stop", usage)
-        finally:
-            self._put_back(session)
+                if stop.stopped:
+                    break
+        finish = "stop" if stop.stopped else branch.finish or "stop"
+        usage = Usage(len(prompt.ids), branch.num_cached, num_answer)
+        yield Delta(stop.feed(text.finish()) + stop.finish(), finish, usage)
 
     def answer_all(self, conversations: Sequence[Conversation], sampling: Sampling) -> Iterator[Answer]:
         """Answers in the order they finish; greedy ones are those of `stream`.
@@ -176,6 +178,14 @@ class LocalChatModel:
             yield Ranking(tuple(ranked.log_likelihoods), num_tokens, index)
         attempts.check()
 
+    def prompt_tokens(self, conversation: Conversation) -> tuple[int, tuple[int, ...], int | None]:
+        """How many tokens it takes to ask, how many of them each picture, and how many the context holds (None: any).
+
+        Raises `UserError` for a conversation that cannot be encoded.
+        """
+        prompt = self._writer.prompt(conversation, self._album)
+        return len(prompt.ids), tuple(p.end - p.start for p in prompt.pictures), self._engine.max_positions
+
     def _decoding(self, sampling: Sampling) -> Decoding:
         return Decoding(
             sampling.max_tokens, sampling.temperature, sampling.top_p, sampling.seed, self.processor.end_ids
@@ -187,23 +197,6 @@ class LocalChatModel:
     def _next(self, steps: Iterator[_Made]) -> _Made | None:
         with self._steps:
             return next(steps, None)
-
-    def _take(self, prompt: Prompt) -> Session:
-        """The kept session that shares most with `prompt`, out of the pool, or a new one rather than spoil it."""
-        with self._pool:
-            shared = [prompt.num_shared(session.contents) for session in self._sessions]
-            best = max(range(len(shared)), key=shared.__getitem__, default=None)
-            if best is not None and self._sessions[best].is_worth(prompt):
-                return self._sessions.pop(best)
-            if self._sessions and len(self._sessions) >= self._num_sessions:
-                self._sessions.pop(0)
-            return self._engine.session()
-
-    def _put_back(self, session: Session) -> None:
-        with self._pool:
-            if session.contents:
-                self._sessions.append(session)
-            del self._sessions[: max(0, len(self._sessions) - self._num_sessions)]
 
 
 class _Text:

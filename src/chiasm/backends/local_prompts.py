@@ -6,6 +6,7 @@ It knows the processor and what a prompt is made of, but neither the model nor h
 from __future__ import annotations
 
 import itertools
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from chiasm.templates import Written
 
 # All ours.
 _ALBUM_BYTES = 64 << 20  # pixels of 47 pictures of one 336-pixel tile
+_OPENED_AT_ONCE = 2  # by as many threads as there may be: a large picture takes 0.5 GB while it is opened
 _FIRST_WINDOW, _LARGEST_WINDOW = 4, 32  # conversations made ready at once: few at first, so that computing can begin
 
 _NAMED = 3  # conversations without an answer that are named in the error; all are counted
@@ -52,34 +54,46 @@ class Opened:
 
 
 class Album:
-    """The pictures opened last, so that neighbouring questions about one open it once. Not shared between threads.
+    """The pictures opened last, so that neighbouring questions about one open it once. Safe to share between threads.
 
-    Paths and bytes are remembered; arrays and PIL images may change and are looked at each time.
+    Bytes are remembered, and `paths` if those stay what they are; arrays and PIL images may change and are looked at
+    each time.
     """
 
-    def __init__(self, processor: Processor, max_bytes: int = _ALBUM_BYTES) -> None:
+    def __init__(self, processor: Processor, max_bytes: int = _ALBUM_BYTES, *, paths: bool = True) -> None:
         self._processor, self._max_bytes = processor, max_bytes
-        self._kept: OrderedDict[str | Path | bytes, Opened] = OrderedDict()
+        self._remembered = (str, Path, bytes) if paths else (bytes,)
+        self._kept: OrderedDict[object, Opened] = OrderedDict()
         self._num_bytes = 0
+        self._lock = threading.Lock()
+        self._opening = threading.Semaphore(_OPENED_AT_ONCE)
 
     def open(self, source: object) -> Opened:
         """The picture `source`; raises `PictureError` when it cannot be used."""
-        if not isinstance(source, str | Path | bytes):
+        if not isinstance(source, self._remembered):
             return self._opened(source)
-        if source in self._kept:
-            self._kept.move_to_end(source)
-            return self._kept[source]
-        opened = self._kept[source] = self._opened(source)
-        self._num_bytes += opened.pixels.nbytes
-        while self._num_bytes > self._max_bytes and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
-            self._num_bytes -= oldest.pixels.nbytes
+        with self._lock:
+            if source in self._kept:
+                self._kept.move_to_end(source)
+                return self._kept[source]
+        opened = self._opened(source)
+        with self._lock:
+            if source not in self._kept:
+                self._kept[source] = opened
+                self._num_bytes += _num_bytes(source, opened)
+            while self._num_bytes > self._max_bytes and len(self._kept) > 1:
+                self._num_bytes -= _num_bytes(*self._kept.popitem(last=False))
         return opened
 
     def _opened(self, source: object) -> Opened:
-        picture = open_picture(source, self._processor.limits)
-        images = self._processor.images
-        return Opened(images.layout(*picture.size), images.pixels(picture), fingerprint(picture))
+        with self._opening:
+            picture = open_picture(source, self._processor.limits)
+            images = self._processor.images
+            return Opened(images.layout(*picture.size), images.pixels(picture), fingerprint(picture))
+
+
+def _num_bytes(source: object, opened: Opened) -> int:
+    return opened.pixels.nbytes + (len(source) if isinstance(source, bytes) else 0)
 
 
 class PromptWriter:
@@ -88,9 +102,9 @@ class PromptWriter:
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
 
-    def album(self) -> Album:
-        """An empty album."""
-        return Album(self._processor)
+    def album(self, *, paths: bool = True) -> Album:
+        """An empty album; see there for `paths`."""
+        return Album(self._processor, paths=paths)
 
     def prompt(self, conversation: Conversation, album: Album) -> Prompt:
         """The prompt that asks for an answer to the last user turn: the ids of `Processor.encode`.

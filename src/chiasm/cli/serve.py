@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chiasm.cli.known_values import known_device, known_dtype, known_template
+from chiasm.conversation import Conversation
 from chiasm.errors import UserError
 
 if TYPE_CHECKING:
-    pass
+    from chiasm.backends.local import LocalChatModel
 
 KEY_VARIABLE = "CHIASM_API_KEY"
 
@@ -72,6 +73,12 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     listening = bound(host, port)  # before the model: a port in use should not cost minutes
     try:
         called = name or _name_of(model or DEMO_MODEL)
+        answerer: LocalChatModel | None = None
+
+        def count(conversation: Conversation) -> tuple[int, tuple[int, ...], int | None]:
+            assert answerer is not None
+            return answerer.prompt_tokens(conversation)
+
         try:
             settings = Settings(
                 called,
@@ -82,6 +89,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
                 max_tokens=max_tokens,
                 grace=grace,
                 pictures=PictureGuard(domains=domains),
+                count=count,
             )
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--name") from None

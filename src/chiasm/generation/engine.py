@@ -22,7 +22,7 @@ from chiasm.generation.logits import sharp_logits
 from chiasm.generation.one_by_one import OneByOne
 from chiasm.generation.prompt import Prompt, runs
 from chiasm.generation.sampling import Decoding, choose
-from chiasm.generation.scheduler import Event, Scheduler, Stepper, log_likelihood
+from chiasm.generation.scheduler import NUM_IDLE, Event, Scheduler, Stepper, log_likelihood
 from chiasm.generation.trunk import Branch, Finish
 from chiasm.models import language
 from chiasm.models.llava import Llava
@@ -166,10 +166,13 @@ class Engine:
         """The answer to `prompt`, id by id; what `session` already holds of it is not computed again."""
         return Answering(self, prompt, decoding, session)
 
-    def stepper(self, num_slots: int = _SLOTS) -> Stepper:
-        """A scheduler of its own for whoever steps it: at most `num_slots` prompts side by side."""
+    def stepper(self, num_slots: int = _SLOTS, num_idle: int = NUM_IDLE) -> Stepper:
+        """A scheduler of its own for whoever steps it: at most `num_slots` prompts side by side.
+
+        What `num_idle` beginnings took that nobody goes on from is kept, for who comes next.
+        """
         if self._shares:
-            return Scheduler(self.model, self.features, self._num_cached(), num_slots)
+            return Scheduler(self.model, self.features, self._num_cached(), num_slots, num_idle)
         return OneByOne(self.stream, self.score, self.session())
 
     def branch(self, prompt: Prompt, decoding: Decoding, num_shared: int | None = None, keep: bool = False) -> Branch:

@@ -21,7 +21,7 @@ from chiasm.models.llava import Llava
 
 # All ours.
 STEP_TOKENS = 2048  # of a step, unless one prompt alone is longer: answers on their way wait no longer, for new prompts
-_NUM_IDLE = 32  # trunks that nobody grows from
+NUM_IDLE = 32  # trunks that nobody grows from
 _OWN_TOKENS = 512  # branches of a trunk attend over each other's places for nothing: at most as many as its own or this
 _WORTH_WAITING = 64  # tokens that another trunk is about to compute: for so many it pays to wait a step
 
@@ -82,12 +82,14 @@ class Scheduler:
     the youngest gives way and is computed again later. One prompt alone may take what it needs.
     """
 
-    def __init__(self, model: Llava, features: Features, max_tokens: int, num_slots: int) -> None:
+    def __init__(
+        self, model: Llava, features: Features, max_tokens: int, num_slots: int, num_idle: int = NUM_IDLE
+    ) -> None:
         """`attention.take_over` must have accepted the model. Raises `ValueError` for bounds below 1."""
         if max_tokens < 1 or num_slots < 1:
             raise ValueError(f"max_tokens and num_slots must be at least 1, not {max_tokens} and {num_slots}")
         self._model, self._features = model, features
-        self._max_tokens, self._num_slots = max_tokens, num_slots
+        self._max_tokens, self._num_slots, self._num_idle = max_tokens, num_slots, num_idle
         self._waiting: deque[Branch] = deque()
         self._running: list[Branch] = []  # the youngest last
         self._trunks: list[Trunk] = []
@@ -191,6 +193,8 @@ class Scheduler:
                 trunk.make_room(branch.num_tokens - len(trunk))
                 trunk.copy_front(place.source, place.num_copied)
                 place.source.last_used = next(self._clock)
+                if branch.keep and not place.source.branches and 2 * place.num_copied >= len(place.source):
+                    self._trunks.remove(place.source)  # the conversation goes on in the new one
             self._trunks.append(trunk)
         if not branch.has_run:
             branch.num_cached = trunk.num_ready
@@ -215,7 +219,7 @@ class Scheduler:
     def _evict(self, max_held: int, but: Trunk | None = None) -> None:
         """Drop idle trunks, the longest unused first, until at most `max_held` tokens are held."""
         idle = sorted((t for t in self._trunks if not t.branches and t is not but), key=lambda t: t.last_used)
-        while idle and (len(idle) > _NUM_IDLE or self._num_needed > max_held):
+        while idle and (len(idle) > self._num_idle or self._num_needed > max_held):
             self._trunks.remove(idle.pop(0))
 
     def _leave(self, branch: Branch) -> None:

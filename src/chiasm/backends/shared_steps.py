@@ -1,0 +1,145 @@
+"""Answers asked for by many threads, brought on together: whoever waits for a token steps for all.
+
+No thread of its own: where nobody waits, nothing is computed. It knows prompts and ids, and neither text nor sockets.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+
+from chiasm.generation.scheduler import Event, Stepper
+from chiasm.generation.trunk import Branch
+
+
+@dataclass(eq=False, slots=True)
+class _Seat:
+    """One answer: what was chosen for it and not yet taken, or why there will be nothing more."""
+
+    branch: Branch
+    tokens: deque[int] = field(default_factory=deque)
+    ended: bool = False
+    error: Exception | None = None
+
+
+class SharedSteps:
+    """A stepper between threads. `computing` is held for every step, so that nothing else computes meanwhile."""
+
+    def __init__(self, stepper: Stepper, computing: threading.Lock) -> None:
+        self._stepper, self._computing = stepper, computing
+        self._changed = threading.Condition()  # guards all below, and the stepper while nobody steps
+        self._seats: dict[Branch, _Seat] = {}
+        self._orders: list[Callable[[], None]] = []  # for the stepper, given while somebody stepped
+        self._aside: deque[Branch] = deque()  # newcomers of a step that failed: tried one by one
+        self._stepping = False
+
+    @property
+    def num_open(self) -> int:
+        """Answers that are on their way or wait."""
+        return len(self._seats)
+
+    def answer(self, branch: Branch) -> Generator[int, None, None]:
+        """The ids of the answer as they are chosen; `branch.finish` says why it ended.
+
+        Closing it ends the answer at once, and what was computed for it stays of use for a next prompt. An error in a
+        step is raised for the prompt that joined in it; those on their way go on.
+        """
+        seat = _Seat(branch)
+        with self._changed:
+            self._seats[branch] = seat
+            self._order(lambda: self._stepper.submit(branch))
+        try:
+            while (token := self._next(seat)) is not None:
+                yield token
+        finally:
+            with self._changed:
+                del self._seats[branch]
+                if not seat.ended:
+                    self._order(lambda: self._end(branch))
+                self._changed.notify_all()  # somebody else may have to step now
+
+    def _next(self, seat: _Seat) -> int | None:
+        while True:
+            with self._changed:
+                while not seat.tokens and not seat.ended and self._stepping:
+                    self._changed.wait()
+                if seat.tokens:
+                    return seat.tokens.popleft()
+                if seat.error is not None:
+                    raise seat.error
+                if seat.ended:
+                    return None
+                self._stepping = True
+            self._step()
+
+    def _step(self) -> None:
+        """One step for all. Only one thread is here at a time: the one that has set `_stepping`."""
+        events: list[Event] = []
+        error: Exception | None = None
+        try:
+            with self._computing:
+                events = self._stepper.step()
+        except Exception as caught:
+            error = caught
+        finally:
+            # An interrupt (Ctrl-C) passes through to whoever steps: to the stepper the step has not happened.
+            with self._changed:
+                self._stepping = False
+                for event in events:
+                    self._tell(event)
+                orders, self._orders = self._orders, []
+                for order in orders:
+                    order()
+                if error is not None:
+                    self._blame(error)
+                elif self._aside:
+                    self._stepper.submit(self._aside.popleft())
+                elif not events and not self._stepper.num_running and not self._stepper.num_waiting:
+                    self._lose()
+                self._changed.notify_all()
+
+    def _tell(self, event: Event) -> None:
+        seat = self._seats.get(event.branch)
+        if seat is not None:
+            if event.token is not None:
+                seat.tokens.append(event.token)
+            seat.ended = event.finish is not None
+
+    def _blame(self, error: Exception) -> None:
+        """End what made a step fail: the newcomer in it; of several, each is tried again by itself; else everybody."""
+        taking_part = [branch for branch in self._seats if branch.trunk is not None]
+        new = [branch for branch in taking_part if not branch.has_run]
+        if len(new) > 1:
+            for branch in new:
+                self._stepper.cancel(branch)
+            self._aside.extend(new[1:])
+            self._stepper.submit(new[0])
+            return
+        for branch in new or taking_part or list(self._seats)[:1]:  # the last: one by one, the oldest has its turn
+            self._stepper.cancel(branch)
+            seat = self._seats[branch]
+            seat.ended, seat.error = True, error
+        if self._aside:
+            self._stepper.submit(self._aside.popleft())
+
+    def _lose(self) -> None:
+        """The stepper knows nobody, yet somebody waits: a step that failed has lost them, and they must not wait on."""
+        for seat in self._seats.values():
+            if not seat.ended:
+                seat.ended, seat.error = True, RuntimeError("the answer was lost in a step that failed")
+
+    def _order(self, order: Callable[[], None]) -> None:
+        """Tell the stepper something: now, or when the step that is being made is done."""
+        if self._stepping:
+            self._orders.append(order)
+        else:
+            order()
+
+    def _end(self, branch: Branch) -> None:
+        if branch in self._aside:
+            self._aside.remove(branch)
+        if branch.finish is None:
+            branch.finish = "stop"  # as if it had ended by itself: its tokens are kept for the next turn
+        self._stepper.cancel(branch)
