@@ -200,7 +200,7 @@ def _report(path: Path, job: Job, state: State, images: Path | None) -> None:
         accepted=job.examined(accepted=True),
         rejected=job.examined(accepted=False),
         counts=counts,
-        bill=bill_as_dict(state.account.bill()),
+        bill={name.replace("_", " "): n for name, n in bill_as_dict(state.account.bill()).items() if n is not None},
         images=images,
     )
     print(f"report: {path}", file=sys.stderr)

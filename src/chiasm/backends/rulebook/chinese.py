@@ -79,6 +79,8 @@ def definite(clause: Clause) -> str:
 
 def predicate(clause: Clause) -> str | None:
     """What is done, "正在" included where it is under way; None without Chinese words for it."""
+    if clause.noun.kind == "person" and clause.verb in ("flying", "soaring") and "kite" not in clause.rest:
+        return "腾空跃起"
     phrase = next((phrase for pattern, phrase in _actions() if pattern.match(clause.doing)), None)
     if phrase is not None:
         under_way = "正" if phrase.startswith("+在") else "正在"
@@ -96,6 +98,8 @@ def _actions() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 def _with_object(clause: Clause) -> str | None:
     """A verb and what it is done to: "拿着一把雨伞"."""
+    if clause.verb == "looking" and clause.rest.startswith("at ") and (seen := _object(clause.rest[3:])) is not None:
+        return f"正看着{seen[1]}"
     found = _object(clause.rest)
     if found is None:
         return None

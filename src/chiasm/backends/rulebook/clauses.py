@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from chiasm.backends.rulebook.words import ACTIONS, NUMBERS, Noun, nouns, word_set
+from chiasm.backends.rulebook.words import ACTIONS, CLOSED, NUMBERS, Noun, nouns, word_set
 
 _WORD = re.compile(r"[a-z0-9]+(?:['’-][a-z0-9]+)*|,")
 _OPENING = re.compile(
@@ -107,6 +107,14 @@ _NAMES = word_set(
 )
 
 
+_BEGUN = ("trying", "getting", "attempting")
+# Who can be at rest so.
+_AT_REST = {
+    "parked": ("vehicle",),
+    "docked": ("vehicle",),
+    "seated": ("person", "animal"),
+    "perched": ("animal",),
+}
 # Words a subject cannot end with, and those behind which the verb is another's.
 _NO_END = word_set("and after before being in on at of with for to by from or the a an his her their")
 _ELSEWHERE = re.compile(r"\b(?:that|which|who|while|as|after|before)\b")
@@ -119,24 +127,28 @@ def clause_of(caption: str) -> Clause | None:
     match = next((m for m in _VERB.finditer(tidied) if m[2] in ACTIONS), None)
     if match is None or not match.start():
         return None
-    who = tidied[: match.start()].strip()
-    if match[1] is None and re.search(r"\b(?:is|are|was|were|has|have|sits|stands)\b", who):
-        return None  # "a dog is on a bed looking": the first verb is another
-    if who.endswith(",") or who.split()[-1] in _NO_END or _ELSEWHERE.search(who):
-        return None
+    who, be, verb = tidied[: match.start()].strip(), match[1], match[2]
     subject = _subject(who)
-    if subject is None or (match[1] is None and _ends_in_another(who, subject[0])):
+    if subject is None or not _does(who, be, verb, *subject):
+        return None
+    rest = tidied[match.end() :].strip(" ,")
+    joined = _joined(verb, rest)
+    if joined is None or (verb in _BEGUN and not rest.startswith(("to ", "ready "))):
         return None
     core, noun, plural = subject
-    if match[1] is not None and plural != (match[1] in ("are", "were")):
-        return None  # the grammar took something else for the subject than the writer did
-    rest = tidied[match.end() :].strip(" ,")
-    if match[2] in ("trying", "getting", "going", "attempting") and not rest.startswith(("to ", "ready ")):
-        return None
-    joined = _joined(match[2], rest)
-    if joined is None:
-        return None
-    return Clause(_with_article(who, plural=plural), f"the {core}", noun, plural, match[2], joined, caption)
+    return Clause(_with_article(who, plural=plural), f"the {core}", noun, plural, verb, joined, caption)
+
+
+def _does(who: str, be: str | None, verb: str, core: str, noun: Noun, plural: bool) -> bool:
+    """Whether it is the subject that does what the verb behind `who` says."""
+    if who.endswith(",") or who.rsplit(maxsplit=1)[-1] in _NO_END or _ELSEWHERE.search(who):
+        return False
+    if be is not None and plural != (be in ("are", "were")):
+        return False  # the grammar took something else for the subject than the writer did
+    if be is None and (_ends_in_another(who, core) or re.search(r"\b(?:is|are|was|were|has|have|sits|stands)\b", who)):
+        return False  # "a dog is on a bed looking": the first verb is another
+    # "a man in a carriage parked on a street": not the man is parked.
+    return verb not in _AT_REST or (noun.kind in _AT_REST[verb] and (be is not None or who.endswith(core)))
 
 
 def _in_progress(tidied: str) -> str:
@@ -258,6 +270,10 @@ _THIRD = frozenset(form for base in _BASES for form in (f"{base}s", f"{base}es")
     "gives leads keeps lets remains consists turns sells opens heads sees lands docks stops passes makes looks "
     "walks parks lays lies flies tries carries dries relaxes watches reaches catches crosses brushes"
 )
+# Of these even behind a word nobody knows: they are no plurals.
+_SURELY_THIRD = word_set(
+    "features shows contains includes utilizes overlooks goes comes gets keeps gives wants sits lies makes"
+)
 _HELPING = word_set("is are was were has have had will does do")
 _FIRST = word_set("a an the some two three four five six seven eight several many various multiple another both")
 
@@ -284,6 +300,8 @@ def _first_verb(words: list[str]) -> int | None:
         before = known.get(words[at - 1])
         if word in _HELPING or (word in _THIRD and before is not None and not before[1]):
             return at
+        if word in _SURELY_THIRD and words[at - 1] not in CLOSED:
+            return at  # "a living room shows", whatever a room is
         if word in _BASES and word not in known and before is not None and before[1]:
             return at
     return None

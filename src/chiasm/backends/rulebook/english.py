@@ -11,7 +11,7 @@ from chiasm.backends.rulebook.clauses import Clause, is_phrase, is_sentence, wor
 from chiasm.backends.rulebook.inventory import Group
 from chiasm.backends.rulebook.reading import Coloured, Known
 from chiasm.backends.rulebook.spoken import called, category_of
-from chiasm.backends.rulebook.words import CLOSED, NUMBER_WORDS, nouns
+from chiasm.backends.rulebook.words import CLOSED, NUMBER_WORDS, places, word_set
 from chiasm.data.object_names import mentioned
 
 _SHOWS = ("The image shows", "The picture shows", "The photo shows", "This image shows", "This picture shows")
@@ -128,6 +128,18 @@ def more_sentences(known: Known, said: str, limit: int) -> Iterator[str]:
         yield sentence(text)
 
 
+def place_phrase(known: Known, said: str) -> str:
+    """What kind of place it is, as a caption puts it with more than its name: "a marina with boats docked"; or ""."""
+    told = content(said)
+    for caption in known.tidy_captions:
+        match = re.match(r"an? (?:[a-z-]+ ){0,3}?([a-z]+(?: [a-z]+)?) (?=with|filled|that has|and)", caption)
+        if match is None or not is_phrase(caption) or len(content(caption) - told) < 3:
+            continue
+        if match[1] in places() or match[1].split()[-1] in places():
+            return caption
+    return ""
+
+
 def _same_number(clause: Clause, said: str) -> bool:
     """Whether the text spoke of this subject in the same number: two men are not "the three men"."""
     first = clause.definite.split()[1]
@@ -140,9 +152,7 @@ def colour_sentence(coloured: Coloured) -> str:
     return sentence(f"the {noun} {'are' if coloured.plural or noun in PAIRS else 'is'} {coloured.colour}")
 
 
-PAIRS = frozenset(
-    noun.singular for noun, _ in nouns().values() if noun.singular == noun.plural and noun.singular.endswith("s")
-)
+PAIRS = word_set("glasses sunglasses shorts pants jeans")  # one thing, and yet "they are"
 
 
 def new_colours(known: Known, said: str, limit: int) -> Iterator[str]:

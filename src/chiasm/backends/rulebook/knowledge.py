@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 
 import yaml
 
@@ -32,11 +33,12 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic: the words that captions find it by, their categories, and a lesson in each language."""
+    """A topic: the words that captions find it by, their categories, a lesson in each language, and what it needs."""
 
     words: tuple[str, ...]
     categories: frozenset[str]
     lessons: Mapping[str, Lesson]
+    needs: str = ""
 
 
 @cache
@@ -53,7 +55,9 @@ def topics() -> tuple[Topic, ...]:
         if row_zh["when"] not in words:
             raise ValueError(f"topic {number} is {row['when']!r} in English and {row_zh['when']!r} in Chinese")
         lessons = {"en": _lesson(row), "zh": _lesson(row_zh)}
-        found.append(Topic(tuple(words), frozenset(mentioned(", ".join(words))), MappingProxyType(lessons)))
+        found.append(
+            Topic(tuple(words), frozenset(mentioned(", ".join(words))), MappingProxyType(lessons), row.get("needs", ""))
+        )
     return tuple(found)
 
 
@@ -91,6 +95,8 @@ def topic_of(known: Known) -> Topic | None:
     best: Topic | None = None
     most = 0.0
     for place, (topic, share) in enumerate(zip(topics(), _shares(known), strict=True)):
+        if topic.needs and topic.needs not in known.named and topic.needs not in known.marked:
+            continue
         if share >= 0.4 or (share and len(known.captions) < 3):  # two of five noticed: it is what the picture is about
             weight = share * (1.0 - 0.01 * place)
             if known.marked and topic.categories and topic.categories.isdisjoint(known.marked):
@@ -100,5 +106,5 @@ def topic_of(known: Known) -> Topic | None:
     return best
 
 
-def _lesson(row: Mapping[str, list[str]]) -> Lesson:
+def _lesson(row: Mapping[str, Any]) -> Lesson:
     return Lesson(tuple(row["ask"]), tuple(row["so"]), tuple(row["say"]))

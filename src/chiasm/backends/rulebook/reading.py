@@ -85,7 +85,7 @@ class Known:
     @cached_property
     def tidy_captions(self) -> tuple[str, ...]:
         """The captions that read well, cleaned, the most telling first."""
-        good = [caption for caption in map(tidy, self.captions) if caption]
+        good = [caption for caption in map(tidy, self.captions) if caption and not self._miscounts(caption)]
         spoken_of = Counter(word for caption in good for word in set(words_of(caption)) if word not in CLOSED)
 
         def telling(caption: str) -> float:
@@ -95,6 +95,23 @@ class Known:
             return agreed - bare + 0.6 * min(len(words), 10) - 0.5 * max(0, len(words) - 14)
 
         return tuple(sorted(dict.fromkeys(good), key=telling, reverse=True))
+
+    @cached_property
+    def _numbers(self) -> Mapping[str, int]:
+        """Category -> how many: as marked, else as most captions that count say."""
+        votes: dict[str, Counter[int]] = {}
+        for caption in self.captions:
+            for category, number in _category_counts(caption):
+                votes.setdefault(category, Counter())[number] += 1
+        return {c: len(self.marked[c]) if c in self.marked else n.most_common(1)[0][0] for c, n in votes.items()}
+
+    def _miscounts(self, caption: str) -> bool:
+        """Whether a caption counts more of something than there are, or otherwise than the others do."""
+        for category, number in _category_counts(caption):
+            known = self._numbers.get(category, number)
+            if number > known or (number != known and category not in self.marked):
+                return True
+        return False
 
     @cached_property
     def clauses(self) -> tuple[Clause, ...]:
@@ -268,6 +285,13 @@ def _colours_in(words: Sequence[str]) -> Iterator[tuple[Noun, bool, str]]:
         found = _nouns_at(words, at + 1)
         if found is not None and found[0].kind not in ("person", "food", "drink"):
             yield found[0], found[1], "gray" if word == "grey" else word
+
+
+def _category_counts(caption: str) -> Iterator[tuple[str, int]]:
+    """The categories a caption counts."""
+    for noun, number, _ in _counts_in(words_of(caption)):
+        for category in mentioned(noun.singular):
+            yield category, number
 
 
 def _counts_in(words: Sequence[str]) -> Iterator[tuple[Noun, int, bool]]:

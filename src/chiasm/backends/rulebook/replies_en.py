@@ -62,7 +62,9 @@ def detail(known: Known, rng: Random) -> str:
     said += english.more_sentences(known, " ".join(said), 2)
     said += english.new_colours(known, " ".join(said), 2)
     place = known.place
-    if place is not None and not any(word in " ".join(said) for word in place.english.split()[-1:]):
+    if kind_of_place := english.place_phrase(known, " ".join(said)):
+        said.append(sentence(f"the place is {kind_of_place}"))
+    elif place is not None and not any(word in " ".join(said) for word in place.english.split()[-1:]):
         said.append(sentence(rng.choice((f"the scene takes place {place.english}", f"the scene is {place.english}"))))
     boxes = english.box_sentences(known, " ".join(said), rng)
     if not said and not boxes:
@@ -111,12 +113,18 @@ def _definite(known: Known, rng: Random) -> list[Pair]:
 
 def _on_actions(known: Known, rng: Random) -> Iterator[Pair]:
     asked: set[str] = set()
+    persons: set[str] = set()
     for clause in known.clauses:
         pair = _on_action(clause, rng)
         if pair is None:
             continue
-        # One who is called man here and surfer there is still one: what he does is asked once.
-        kind = f"{pair[0].split()[-1]} {category_of(clause.noun)} {clause.plural}"
+        if clause.noun.kind == "person" and not clause.plural:
+            # One who is called boy here and baby there is still one, and asked about by one name.
+            persons.add(clause.noun.singular)
+            if len(persons) > 1:
+                persons.discard(clause.noun.singular)
+                continue
+        kind = f"{pair[0].rsplit(maxsplit=1)[-1]} {category_of(clause.noun)} {clause.plural}"
         if not asked & {pair[0], kind}:
             asked |= {pair[0], kind}
             yield pair

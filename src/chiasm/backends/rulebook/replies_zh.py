@@ -46,17 +46,20 @@ def detail(known: Known, rng: Random) -> str:
             if len(set(caption) - told) >= 5 and len(said) < 3:
                 told |= set(caption)
                 said.append(f"{caption.rstrip('。.')}。")
+    opening_words = [opening[at : at + 2] for at in range(len(opening) - 1)]
     for other in known.clauses:
         what = chinese.predicate(other)
         same = clause is not None and (other.noun, other.plural) == (clause.noun, clause.plural)
-        if same and what is not None and other is not clause and what not in opening and what[:2] != "正在":
+        if same and what is not None and what[:2] not in (*opening_words, "正在"):
             said.append(f"{chinese.definite(other)}{what}。")
             break
-    for coloured in known.coloured[:2]:
-        noun = coloured.noun.chinese
-        colour = COLOURS[coloured.colour]
-        if colour not in "".join(said) and coloured.noun.kind not in ("person",):
-            said.append(f"画面里的{noun}是{colour}的。")
+    colours = [
+        f"{coloured.noun.chinese}是{COLOURS[coloured.colour]}的"
+        for coloured in known.coloured[:2]
+        if COLOURS[coloured.colour] not in "".join(said)
+    ]
+    if colours:
+        said.append(f"画面里的{'，'.join(colours)}。")
     if known.place is not None:
         where = known.place.chinese
         said.append(rng.choice((f"这一幕发生在{where}。", f"场景在{where}。")))
@@ -159,7 +162,9 @@ def _named(known: Known) -> str:
     if known.in_chinese:
         names = [name_of(category).chinese for category in list(known.named)[:4]]
     else:
-        names = list(dict.fromkeys(noun.chinese for noun in known.spoken if noun.kind not in ("wear", "drink")))[:4]
+        persons = [noun for noun in known.spoken if noun.kind == "person"][1:]  # of one person the first name is enough
+        things = (noun for noun in known.spoken if noun.kind not in ("wear", "drink") and noun not in persons)
+        names = list(dict.fromkeys(noun.chinese for noun in things))[:4]
     if names:
         return f"画面中可以看到{chinese.listed(names)}。"
     return f"这张照片是在{known.place.chinese}拍的。" if known.place is not None else ""

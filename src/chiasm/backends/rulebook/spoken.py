@@ -82,7 +82,9 @@ def worth_asking(known: Known) -> list[Noun]:
     ]
 
 
-_BARE = word_set("animal food fruit vegetable meat cheese bread rice soup pasta broccoli")
+_BARE = word_set("floor wall window door ") | word_set(
+    "animal food fruit vegetable meat cheese bread rice soup pasta broccoli"
+)
 
 
 def surely_absent(known: Known, rng: Random) -> str | None:
