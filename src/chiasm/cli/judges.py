@@ -15,7 +15,7 @@ from chiasm.dispatch import Prices
 from chiasm.errors import UserError
 from chiasm.evals.asked import Asked
 from chiasm.evals.ensembles import Ensemble, TwoModels
-from chiasm.evals.judging import Watch, are_reviews
+from chiasm.evals.judging import Watch
 from chiasm.evals.outcome import REVIEWS, judged, review_note
 from chiasm.evals.score import Scored
 from chiasm.evals.task import Rule
@@ -75,7 +75,7 @@ def score_by_judge(
             f"{asked.name} is scored by a judge, not by a rule: hand in the judge's reviews, or let one judge these "
             "answers with --judge BACKEND:MODEL"
         )
-    if answers.is_file() and are_reviews(answers):
+    if reviews_at(asked, answers) == answers:
         raise UserError(f"{answers} holds reviews, not answers: leave out --judge to sum them up")
     read = asked.answers(answers)
     scored, notes = judge.review(asked, read.texts, _kept(asked, answers, out, REVIEWS))

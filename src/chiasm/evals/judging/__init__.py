@@ -233,5 +233,6 @@ def _check_validity(marks: Sequence[Mark], reviews: Path) -> None:
         counts = ", ".join(f"{name} {count:,}" for name, count in sorted(why.items()))
         raise UserError(
             f"{reviews}: {num - num_invalid:,} of {num:,} answers have a valid review, {num_invalid:,} have none "
-            f"({counts}); above {MOST_INVALID:.0%} without one there is no score. Read the replies there, or name another --judge"
+            f"({counts}); above {MOST_INVALID:.0%} without one there is no score. Read the replies there, or name "
+            "another --judge"
         )
