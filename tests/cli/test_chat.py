@@ -247,7 +247,7 @@ def test_an_answer_cannot_command_the_terminal(monkeypatch: pytest.MonkeyPatch) 
     model, terminal = ScriptedChatModel(["a\x1b[2Jb\x9bc \u0939\u0948\u200d\td"]), Terminal()
     monkeypatch.setattr(sys, "stdout", terminal)
     talk(model, "hello")
-    assert "a[2Jbc \u0939\u0948\u200d\td" in terminal.getvalue()
+    assert "a␛[2Jb<U+009B>c \u0939\u0948\u200d\td" in terminal.getvalue()
 
 
 def test_help_and_a_cut_answer_are_explained(capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,6 +48,34 @@ def test_home_and_file_addresses(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_dropped_files_as_terminals_write_them(folder: Path) -> None:
+    assert read_line(f"'{folder}/it'\\''s.png' who?") == TypedLine("who?", (f"{folder}/it's.png",), ())
+    assert read_line(f"file://localhost{folder}/cat.jpg").pictures == (f"{folder}/cat.jpg",)
+    dropped = f"'{folder}/cat.jpg' file://{folder}/my%20cat.PNG {folder}/my\\ cat.PNG "
+    assert read_line(dropped).pictures == (f"{folder}/cat.jpg", *(f"{folder}/my cat.PNG",) * 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "pictures"),
+    [
+        ("what is https://a.b/c.jpg?", "what is?", ["https://a.b/c.jpg"]),
+        ("https://a.b/c.jpg?w=1&h=2 this?", "this?", ["https://a.b/c.jpg?w=1&h=2"]),
+        ("'https://a.b/c.PNG' and cat.jpg", "and", ["https://a.b/c.PNG", "cat.jpg"]),
+        ("cat.jpg (https://a.b/c.webp), hm", "( ), hm", ["cat.jpg", "https://a.b/c.webp"]),
+        ("see https://a.b/page and http://a.b/c.jpg", "see https://a.b/page and http://a.b/c.jpg", []),
+        ("https://a.b/c.jpg/page?x=d.png", "https://a.b/c.jpg/page?x=d.png", []),
+        ("https://no.no/c.jpg cat.jpg", "https://no.no/c.jpg", ["cat.jpg"]),
+        ("https://a.b/cat.jpg.html x", "https://a.b/cat.jpg.html x", []),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_addresses_of_pictures(line: str, text: str, pictures: list[str]) -> None:
+    found = read_line(line, lambda address: "no.no" not in address)
+    assert (found.text, list(found.pictures), found.missing) == (text, pictures, ())
+    assert not [each for each in read_line(line).pictures if "://" in each]
+
+
+@pytest.mark.usefixtures("folder")
 def test_what_only_looks_like_a_picture_stays_text_and_is_named() -> None:
     assert read_line("who is in 'dog.jpg'?") == TypedLine("who is in 'dog.jpg'?", (), ("dog.jpg",))
     assert read_line("cat.jpg or dog.jpg") == TypedLine("or dog.jpg", ("cat.jpg",), ("dog.jpg",))

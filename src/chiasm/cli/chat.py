@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
-from dataclasses import asdict
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,7 @@ from chiasm.cli.known_values import known_device, known_dtype, known_template
 from chiasm.cli.speaking import show, speak
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
+from chiasm.harmless import json_line
 
 
 def chat(  # noqa: PLR0913, PLR0917 - one argument an option
@@ -24,7 +26,9 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", "-m", help="A checkpoint folder or hub name. [default: runs/demo/final of `chiasm demo`]"
+            "--model",
+            "-m",
+            help="A checkpoint folder, hub name or openai:NAME. [default: runs/demo/final of `chiasm demo`]",
         ),
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 512,
@@ -41,7 +45,17 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
     device: Annotated[
         str | None, typer.Option(callback=known_device, help="cpu, cuda, cuda:1, mps. [default: the best one here]")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object an answer; every line piped in is a question.")
+    ] = False,
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="Show attached pictures in a terminal that can.")
+    ] = True,
+    allow_url: Annotated[
+        bool, typer.Option("--allow-url", help="Fetch https addresses of pictures in a line without asking.")
+    ] = False,
+    base_url: Annotated[str | None, typer.Option(help="Where the server of openai:NAME is.")] = None,
+    api_key_file: Annotated[Path | None, typer.Option(help="A file with its key. [default: OPENAI_API_KEY]")] = None,
     timing: Annotated[bool, typer.Option("--timing", help="Say on stderr what each answer cost.")] = False,
 ) -> None:
     """Ask a model about pictures: once with a prompt (or one piped in), else turn by turn.
@@ -51,28 +65,43 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
       chiasm chat -m FOLDER -a photo.jpg "What is unusual here?"
       chiasm chat
       echo "What is a chiasm?" | chiasm chat
+      chiasm chat --json -a photo.jpg < questions.txt
     """
     if not 0 < top_p <= 1:
         raise typer.BadParameter(f"{top_p} is not above 0 and at most 1", param_hint="--top-p")
     sampling = Sampling(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed)
-    if prompt is None and not sys.stdin.isatty():
+    is_typed = sys.stdin.isatty()
+    if prompt is None and is_typed and as_json:
+        raise typer.BadParameter("needs a prompt: a conversation is not one JSON object", param_hint="--json")
+    if prompt is None and not is_typed and not as_json:
         prompt = sys.stdin.read().strip() or None
         if prompt is None:
             raise UserError("nothing to ask: no prompt was given and standard input is empty")
-    if prompt is None and as_json:
-        raise typer.BadParameter("needs a prompt: a conversation is not one JSON object", param_hint="--json")
     _check_pictures(image or [])
 
     from chiasm.backends import open_model
 
-    answerer = open_model(model, dtype=dtype, device=device, template=template)
+    answerer = open_model(
+        model, dtype=dtype, device=device, template=template, base_url=base_url, api_key_file=api_key_file
+    )
     if prompt is not None:
-        conversation = Conversation((user(prompt, image or ()),))
-        ask_once(answerer, conversation, sampling, as_json=as_json, timing=timing)
+        ask_once(answerer, asked(prompt, image or ()), sampling, as_json=as_json, timing=timing)
+    elif as_json:
+        from chiasm.cli.piped_questions import answer_lines
+
+        if not answer_lines(answerer, sys.stdin, image or (), sampling):
+            raise SystemExit(1)
     else:
         from chiasm.cli.repl import Repl
+        from chiasm.cli.terminal_picture import way_of
 
-        Repl(answerer, sampling, timing=timing).run(image or ())
+        way = way_of(os.environ, sys.stdout.isatty()) if pictures else None
+        Repl(answerer, sampling, timing=timing, way=way, allow_url=allow_url).run(image or ())
+
+
+def asked(prompt: str, images: Iterable[str]) -> Conversation:
+    """One question about pictures."""
+    return Conversation((user(prompt, images),))
 
 
 def ask_once(
@@ -86,14 +115,7 @@ def ask_once(
     if spoken.usage is None:
         raise KeyboardInterrupt
     if as_json:
-        fields = {
-            "answer": spoken.text,
-            "finish_reason": spoken.finish_reason,
-            "usage": asdict(spoken.usage),
-            "seconds_to_first_token": round(spoken.seconds_to_first, 4),
-            "seconds": round(spoken.seconds, 4),
-        }
-        print(json.dumps(fields, ensure_ascii=False))
+        print(json_line(spoken.fields()))
     if timing:
         print(spoken.timing(), file=sys.stderr)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from chiasm.chat import Delta, FinishReason, Usage
+from chiasm.harmless import harmless
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,17 @@ class Spoken:
     usage: Usage | None
     seconds_to_first: float
     seconds: float
+
+    def fields(self) -> dict[str, object]:
+        """What programs are told of a whole answer."""
+        assert self.usage is not None
+        return {
+            "answer": self.text,
+            "finish_reason": self.finish_reason,
+            "usage": asdict(self.usage),
+            "seconds_to_first_token": round(self.seconds_to_first, 4),
+            "seconds": round(self.seconds, 4),
+        }
 
     def timing(self) -> str:
         """One line for people: what the answer cost."""
@@ -34,10 +45,8 @@ class Spoken:
 
 
 def show(text: str) -> None:
-    """Write a piece of an answer at once; to a terminal without control characters, which could command it."""
-    if sys.stdout.isatty():
-        text = "".join(letter for letter in text if letter in "\n\t" or unicodedata.category(letter) != "Cc")
-    sys.stdout.write(text)
+    """Write a piece of an answer at once; to a terminal with what could command it made visible instead."""
+    sys.stdout.write(harmless(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
