@@ -83,8 +83,8 @@ def test_every_verb_and_option_exists(page: Path) -> None:
 
 
 def test_a_misspelt_option_would_be_found() -> None:
-    shown = list(commands("```console\n$ chiasm data show a.json --indx 1 | head\n```\nor `chiasm serve --port 1`"))
-    assert [unknown(words) for words in shown] == [["--indx"], ["serve"]]
+    shown = list(commands("```console\n$ chiasm data show a.json --indx 1 | head\n```\nor `chiasm deploy --port 1`"))
+    assert [unknown(words) for words in shown] == [["--indx"], ["deploy"]]
 
 
 def test_options_are_those_of_the_help(capsys: pytest.CaptureFixture[str]) -> None:
