@@ -6,15 +6,19 @@ knows nothing about generation, training or data.
 
 from __future__ import annotations
 
+from chiasm.checkpoints.adapter import Adapter
 from chiasm.checkpoints.backbones import load_backbones, read_language
 from chiasm.checkpoints.checkpoint import Checkpoint
 from chiasm.checkpoints.connector_files import read_connector, write_connector
 from chiasm.checkpoints.folder import convert, load, load_processor, save
+from chiasm.checkpoints.lora import holds_adapters, save_adapter
 from chiasm.checkpoints.towers import read_tower
 
 __all__ = [
+    "Adapter",
     "Checkpoint",
     "convert",
+    "holds_adapters",
     "load",
     "load_backbones",
     "load_processor",
@@ -22,5 +26,6 @@ __all__ = [
     "read_language",
     "read_tower",
     "save",
+    "save_adapter",
     "write_connector",
 ]

@@ -42,6 +42,8 @@ class Description:
     manifest: dict[str, Any] | None
     tower_weights: bool
     original: OriginalRecord | None
+    bases: tuple[tuple[Path, dict[str, Any]], ...] = ()
+    """Other folders that tensors are read from, with what their files must be."""
 
     @property
     def dtype(self) -> torch.dtype:

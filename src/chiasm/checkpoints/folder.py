@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from chiasm.checkpoints import huggingface, manifest, original
+from chiasm.checkpoints import huggingface, lora, manifest, original
+from chiasm.checkpoints.adapter import is_adapter
 from chiasm.checkpoints.backbones import compute_dtype
 from chiasm.checkpoints.checkpoint import Checkpoint
 from chiasm.checkpoints.description import Description
@@ -33,23 +36,25 @@ def load(
     force: bool = False,
     progress: bool = True,
     template: str | None = None,
+    base: str | None = None,
 ) -> Checkpoint:
     """The model and processor of a folder or a hub name, in either layout.
 
     `dtype` None keeps the stored one, except that float16 is computed as bfloat16 on a CPU, where float16 is more than
-    ten times slower; ask for `torch.float16` to have the stored bits. `template` overrides what the folder says.
+    ten times slower; ask for `torch.float16` to have the stored bits. `template` overrides what the folder says; so
+    does `base` for a folder of adapters, which are merged into it.
     `force` lets weights that are not finite pass. Peak memory is the model and some 100 MB. Raises `UserError` with all
     missing, unexpected and misshapen tensors in one, and for files that differ from the folder's manifest.
     """
     folder = locate(source)
-    described = describe(folder, template)
+    described = describe(folder, template, base)
     dtype = dtype or compute_dtype(described.dtype, device)
-    with WeightCheck(folder, described.manifest) as check:
+    with _weight_checks(folder, described) as finish_checks:
         names = empty(described.config, dtype, "meta")
         check_names(names, described.tensors, described.strangers, folder)
         model = empty(described.config, dtype)
         fill(model, described.tensors, force=force, progress=progress)
-        check.finish()
+        finish_checks()
     return Checkpoint(model.to(device), described.processor, described.layout, described.manifest)
 
 
@@ -58,10 +63,23 @@ def load_processor(source: str | Path, *, template: str | None = None) -> Proces
     return describe(locate(source), template).processor
 
 
-def describe(folder: Path, template: str | None = None) -> Description:
+def describe(folder: Path, template: str | None = None, base: str | None = None) -> Description:
     """What a folder is, its small files verified, no tensor read yet."""
+    if is_adapter(folder):
+        listed = manifest.read(folder)
+        manifest.check_small_files(folder, listed)
+        return lora.describe(folder, listed, template, base, _describe_whole)
+    if base is not None:
+        raise UserError(f"{folder} is a whole model, not adapters: it stands on no base. Leave --base out")
+    return _describe_whole(folder, template)
+
+
+def _describe_whole(folder: Path, template: str | None = None) -> Description:
+    """The same for a folder that holds a whole model: adapters stand on no adapters."""
     listed = manifest.read(folder)
     manifest.check_small_files(folder, listed)
+    if is_adapter(folder):
+        raise UserError(f"{folder} holds adapters, but a base must be a whole model. Merge it first: chiasm convert")
     config = read_json(folder / "config.json")
     if original.is_original(config):
         return original.describe(folder, listed, template)
@@ -114,14 +132,16 @@ def convert(
     to: Literal["hf", "original"],
     progress: bool = True,
     template: str | None = None,
+    base: str | None = None,
 ) -> None:
     """Write `source` to a new folder in the other (or the same) layout, a tensor at a time, values untouched.
 
     Only a tower that lay elsewhere changes: it takes the language model's dtype, as the published code loads it. What
-    the original layout had is remembered in `processor.json`, so that it can be written back name for name.
+    the original layout had is remembered in `processor.json`, so that it can be written back name for name. Adapters
+    are merged into what they stand on (`base` overrides what their folder names).
     """
     folder = locate(source)
-    described = describe(folder, template)
+    described = describe(folder, template, base)
     check_names(empty(described.config, torch.float32, "meta"), described.tensors, described.strangers, folder)
     if not described.tower_weights:
         tensors = {
@@ -129,5 +149,19 @@ def convert(
             for name, tensor in described.tensors.items()
         }
         described = replace(described, tensors=tensors)
-    with WeightCheck(folder, described.manifest) as check:
-        write(Path(target), described, to, {"converted_from": str(source)}, MAX_SHARD_BYTES, progress, check.finish)
+    with _weight_checks(folder, described) as finish_checks:
+        write(Path(target), described, to, {"converted_from": str(source)}, MAX_SHARD_BYTES, progress, finish_checks)
+
+
+@contextmanager
+def _weight_checks(folder: Path, described: Description) -> Iterator[Callable[[], None]]:
+    """Digests of every folder the weights come from, made meanwhile; call what this gives to wait for them."""
+    with ExitStack() as stack:
+        pairs = ((folder, described.manifest), *described.bases)
+        checks = [stack.enter_context(WeightCheck(place, listed)) for place, listed in pairs]
+
+        def finish() -> None:
+            for check in checks:
+                check.finish()
+
+        yield finish

@@ -6,6 +6,7 @@ transformers' `LlavaForConditionalGeneration` and `AutoProcessor`, vLLM and SGLa
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from chiasm.checkpoints import chat_templates, processor_json, weights
 from chiasm.checkpoints.description import Description, assume_template, processor_of
 from chiasm.checkpoints.json_files import note, read_json, read_json_if_there, section, without_code, write_json
 from chiasm.checkpoints.model_configs import completed, tower_numbers, tower_of
-from chiasm.checkpoints.tensors import read_folder
+from chiasm.checkpoints.tensors import Stored, read_folder
 from chiasm.checkpoints.tokenizer_files import FolderTokenizer, HfTokenizer, end_of_sequence
 from chiasm.conversation import IMAGE_MARKER
 from chiasm.errors import UserError
@@ -27,8 +28,16 @@ CONNECTOR = "mlp2x_gelu"  # the only connector transformers' Llava has
 CONNECTOR_KEY = "mm_projector_type"  # the original layout's word for it, used here for the others
 
 
-def describe(folder: Path, manifest: dict[str, Any] | None, template: str | None = None) -> Description:
-    """What the folder is; raises `UserError` for whatever does not fit together."""
+def describe(
+    folder: Path,
+    manifest: dict[str, Any] | None,
+    template: str | None = None,
+    stored: Mapping[str, Stored] | None = None,
+) -> Description:
+    """What the folder is; raises `UserError` for whatever does not fit together.
+
+    `stored` are the tensors of a folder that has no weight files of its own.
+    """
     path = folder / "config.json"
     raw = without_code(read_json(path), folder)
     said = processor_json.read(folder)
@@ -64,8 +73,9 @@ def describe(folder: Path, manifest: dict[str, Any] | None, template: str | None
     )
     _check_image_token(processor, folder)
     base = base_of(config)
+    found = read_folder(folder) if stored is None else stored
     tensors, strangers = weights.renamed(
-        {name: tensor for name, tensor in read_folder(folder).items() if not weights.is_derived(name)},
+        {name: tensor for name, tensor in found.items() if not weights.is_derived(name)},
         lambda name: weights.from_hf(name, base),
     )
     return Description(

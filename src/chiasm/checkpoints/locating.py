@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from chiasm.checkpoints.adapter import is_adapter
 from chiasm.checkpoints.json_files import plain_name, read_json
 from chiasm.checkpoints.tensors import WEIGHT_FILES
 from chiasm.errors import UserError
@@ -12,6 +13,7 @@ from chiasm.errors import UserError
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 TOWER = "the vision tower"  # the one thing that needs no tokenizer
 _TOKENIZERS = (("tokenizer.json",), ("tokenizer.model",), ("vocab.json", "merges.txt"))  # any of these is a tokenizer
+_SMALL_WEIGHTS = ["non_lora_trainables.bin"]  # beside adapters of the published code, whatever those are stored as
 _SMALL = ["*.json", "*.model", "*.jinja", "merges.txt", "vocab.txt"]
 
 
@@ -67,6 +69,8 @@ def _from_hub(name: str, looked: list[str], what: str) -> Path:
 def missing_files(folder: Path, *, tokenizer: bool) -> list[str]:
     """The files without which `folder` cannot be used: configuration, weights with every shard, tokenizer."""
     missing = [] if (folder / "config.json").is_file() else ["config.json"]
+    if is_adapter(folder):  # weights and often the tokenizer are the base's
+        return missing
     present = [name for name in WEIGHT_FILES if (folder / name).is_file()]
     if not present:
         missing.append(WEIGHT_FILES[0])
@@ -87,7 +91,9 @@ def _snapshot(name: str, local: bool) -> Path:
 
     for weights in ("*.safetensors", "*.bin"):
         folder = Path(
-            huggingface_hub.snapshot_download(name, allow_patterns=[*_SMALL, weights], local_files_only=local)
+            huggingface_hub.snapshot_download(
+                name, allow_patterns=[*_SMALL, *_SMALL_WEIGHTS, weights], local_files_only=local
+            )
         )
         if any(folder.glob(weights)):
             break

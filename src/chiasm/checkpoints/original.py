@@ -18,7 +18,7 @@ from chiasm.checkpoints.huggingface import base_of
 from chiasm.checkpoints.json_files import read_json, without_code, write_json
 from chiasm.checkpoints.model_configs import completed, tower_numbers, vocabulary_size
 from chiasm.checkpoints.processor_json import OriginalRecord
-from chiasm.checkpoints.tensors import read_folder
+from chiasm.checkpoints.tensors import Stored, read_folder
 from chiasm.checkpoints.tokenizer_files import (
     FolderTokenizer,
     end_of_sequence,
@@ -52,8 +52,17 @@ def is_original(config: Mapping[str, Any]) -> bool:
     return config.get("model_type") in _FAMILIES and "text_config" not in config and "mm_vision_tower" in config
 
 
-def describe(folder: Path, manifest: dict[str, Any] | None, template: str | None = None) -> Description:
-    """What the folder is; raises `UserError` for whatever does not fit together, or a tower that cannot be found."""
+def describe(
+    folder: Path,
+    manifest: dict[str, Any] | None,
+    template: str | None = None,
+    stored: Mapping[str, Stored] | None = None,
+    words: Path | None = None,
+) -> Description:
+    """What the folder is; raises `UserError` for whatever does not fit together, or a tower that cannot be found.
+
+    `stored` are the tensors of a folder that has no weight files of its own, `words` is where its tokenizer lies.
+    """
     path = folder / "config.json"
     whole = read_json(path)
     raw = without_code(whole, folder)
@@ -86,26 +95,28 @@ def describe(folder: Path, manifest: dict[str, Any] | None, template: str | None
             class_token=config.class_token,
         )
 
+    words = words or folder
     processor = processor_of(
-        folder, said, config, chosen_template, images, lambda tokens: end_of_sequence(tokens, folder, config.language)
+        words, said, config, chosen_template, images, lambda tokens: end_of_sequence(tokens, words, config.language)
     )
     length = raw.get("tokenizer_model_max_length")
     if said is None and isinstance(length, int):
         processor.max_length = length
     base = base_of(config)
+    found = read_folder(folder) if stored is None else stored
     tensors, strangers = weights.renamed(
-        {name: tensor for name, tensor in read_folder(folder).items() if not weights.is_derived(name)},
+        {name: tensor for name, tensor in found.items() if not weights.is_derived(name)},
         lambda name: weights.from_original(name, config.connector, base),
     )
     has_tower = any(name.startswith("vision_tower.") for name in tensors)
-    if not has_tower:
+    if not has_tower and stored is None:
         tensors.update({f"vision_tower.{name}": tensor for name, tensor in tower.weights().items()})
     record = OriginalRecord(
         config=whole,
         tower_weights=has_tower,
         vocab_size=vocabulary_size(config),
-        files=json_files(folder),
-        had_tokenizer_json=(folder / "tokenizer.json").is_file(),
+        files=json_files(words),
+        had_tokenizer_json=(words / "tokenizer.json").is_file(),
     )
     return Description(folder, "original", config, processor, tensors, tuple(strangers), manifest, has_tower, record)
 

@@ -69,12 +69,17 @@ def write(
         (folder / manifest.FILE).write_bytes(manifest.written(folder, digests, num_tensors, provenance))
 
 
+def small_files(described: Description) -> dict[str, bytes]:
+    """Every small file of the Hugging Face layout, by name."""
+    return _hf(described).files
+
+
 def _hf(described: Description) -> _Contents:
     """The model with the layout's own two tokens in tokenizer and vocabulary."""
     processor = described.processor
     tokenizer = for_hf(processor.tokenizer, processor.eos_token, processor.max_length)
     num_rows = vocabulary.padded(tokenizer.num_ids, vocabulary_size(described.config))
-    tensors = _with_rows(described.config, described.tensors, num_rows)
+    tensors = with_rows(described.config, described.tensors, num_rows)
     config = _with_vocabulary(described.config, num_rows, tokenizer.image_token_id)
     processor = _with_image_token(processor, tokenizer.image_token_id)
     record = original.recorded(described.original, tokenizer.added)
@@ -92,7 +97,7 @@ def _original(described: Description) -> _Contents:
         note("the model has been changed since it was in the original layout: its config.json is written anew")
     tower: dict[str, Stored] = {}
     if record is not None:
-        tensors = _with_rows(config, tensors, record.vocab_size)
+        tensors = with_rows(config, tensors, record.vocab_size)
         if not record.tower_weights:
             tower = {name: tensor for name, tensor in tensors.items() if name.startswith("vision_tower.")}
             tensors = {name: tensor for name, tensor in tensors.items() if name not in tower}
@@ -108,7 +113,7 @@ def _original(described: Description) -> _Contents:
     return _Contents(files, named, folder if tower else None, in_folder)
 
 
-def _with_rows(config: LlavaConfig, tensors: dict[str, Stored], num_rows: int) -> dict[str, Stored]:
+def with_rows(config: LlavaConfig, tensors: dict[str, Stored], num_rows: int) -> dict[str, Stored]:
     """The tensors with `num_rows` rows in everything that has one a token."""
     if num_rows == vocabulary_size(config):
         return tensors

@@ -23,12 +23,15 @@ def convert(
             callback=known_template, help="The template the model was trained with, where the folder does not say."
         ),
     ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="What adapters stand on, where their folder does not say or says it wrongly.")
+    ] = None,
 ) -> None:
-    """Write a checkpoint in another layout, values untouched.
+    """Write a checkpoint in another layout, values untouched; adapters (LoRA) are merged.
 
     Example: chiasm convert liuhaotian/llava-v1.5-7b llava-hf --to hf
     """
     from chiasm import checkpoints
 
-    checkpoints.convert(src, dst, to=to, template=template)
+    checkpoints.convert(src, dst, to=to, template=template, base=base)
     typer.echo(str(dst))

@@ -98,6 +98,19 @@ class Optim(_Value):
     """Fraction of all steps over which the learning rate rises from zero."""
 
 
+class Lora(_Value):
+    """Low-rank adapters on every linear layer of the language model but its output head, which itself stays frozen.
+
+    The defaults are those of LLaVA-1.5's scripts/v1_5/finetune_lora.sh and of its train.py (dropout, no biases).
+    """
+
+    rank: int = Field(default=128, ge=1, le=65_536)
+    alpha: float = Field(default=256, gt=0)
+    dropout: float = Field(default=0.05, ge=0, lt=1)
+    bits: Literal[4, 16] = 16
+    """4 keeps the frozen weights as nf4, through bitsandbytes (QLoRA)."""
+
+
 class Stage(_Value):
     """One stage. `batch_size` counts samples of one optimiser step, `micro_batch_size` those computed at once."""
 
@@ -113,6 +126,8 @@ class Stage(_Value):
     """Optimiser steps; overrides `epochs`. 0 saves what there is and trains nothing."""
     max_length: int = Field(default=2048, ge=2, le=10_000_000)
     optim: Optim
+    lora: Lora | None = None
+    """Train adapters instead of the language model's own weights."""
     gradient_checkpointing: bool = False
     reset_connector: bool = False
     """Begin with a fresh connector, whatever earlier stages made of it."""
@@ -125,6 +140,8 @@ class Stage(_Value):
             )
         if idle := [part for part in self.optim.lr_by_part if part not in self.trains]:
             raise ValueError(f"optim.lr_by_part names {', '.join(idle)}, which this stage does not train")
+        if self.lora is not None and "language" not in self.trains:
+            raise ValueError("lora adapts the language model, which this stage does not train: add it to 'trains'")
         if self.reset_connector and "connector" not in self.trains:
             raise ValueError("reset_connector would leave a connector that nothing trained: add it to 'trains'")
         return self
@@ -145,6 +162,8 @@ class Recipe(_Value):
 
     @model_validator(mode="after")
     def _sensible_stages(self) -> Self:
+        if early := [name for name, stage in list(self.stages.items())[:-1] if stage.lora is not None]:
+            raise ValueError(f"stages.{early[0]}.lora: only the last stage can train adapters; begin the next from it")
         taught = self.model.start is not None or self.model.connector_weights is not None
         for name, stage in self.stages.items():
             taught = taught or "connector" in stage.trains
@@ -223,7 +242,13 @@ def _explained(model: type[BaseModel], location: tuple[int | str, ...], error: A
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """The field names of the model that stands at `location`."""
-    kinds: dict[str, type[BaseModel]] = {"model": Model, "data": Data, "optim": Optim, "vocabulary": Vocabulary}
+    kinds: dict[str, type[BaseModel]] = {
+        "model": Model,
+        "data": Data,
+        "optim": Optim,
+        "lora": Lora,
+        "vocabulary": Vocabulary,
+    }
     for position, part in enumerate(location):
         if position == 1 and location[0] == "stages":
             model = Stage

@@ -18,7 +18,7 @@ from torch import nn
 
 from chiasm.errors import UserError
 from chiasm.models.llava import Llava
-from chiasm.training import optim, state
+from chiasm.training import lora, optim, state
 from chiasm.training.config import PARTS, Part, Recipe, Stage
 from chiasm.training.metrics import Clock, MetricsFile, Reporter
 from chiasm.training.objectives import Objective
@@ -67,11 +67,14 @@ def freeze(model: Llava, stage: Stage, frozen_dtype: torch.dtype) -> str:
     lines = []
     for part in PARTS:
         module, trains = part_of(model, part), part in stage.trains
-        module.requires_grad_(trains)
-        module.to(dtype=torch.float32 if trains else frozen_dtype)
-        # Activation checkpointing of transformers works in training mode only; nothing here has dropout.
+        whole = trains and not (part == "language" and stage.lora is not None)
+        module.requires_grad_(whole)
+        module.to(dtype=torch.float32 if whole else frozen_dtype)
+        if trains and not whole:
+            lora.attach(module, stage.lora)
+        # Activation checkpointing of transformers works in training mode only; nothing here but adapters has dropout.
         module.train(trains or stage.gradient_checkpointing)
-        count = sum(parameter.numel() for parameter in module.parameters())
+        count = sum(p.numel() for p in module.parameters() if p.requires_grad or not trains)
         rate = f"trains, lr {stage.optim.lr_by_part.get(part, stage.optim.lr):g}" if trains else "frozen"
         lines.append(f"{part:<10} {count:>15,} parameters  {rate}")
     return "\n".join(lines)

@@ -24,7 +24,7 @@ from chiasm.models import connectors
 from chiasm.models.device import usable_device
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
-from chiasm.training import checking, objectives, state
+from chiasm.training import checking, lora, objectives, state
 from chiasm.training.config import Recipe, Stage
 from chiasm.training.loop import StageRun, freeze, frozen_dtype, part_of, train_stage
 from chiasm.training.metrics import Reporter, Silent
@@ -157,6 +157,7 @@ def run(
         reporter.note(f"{out} is finished; the model is in {final}")
         return final
     checking.check_names(recipe)
+    lora.check(recipe)
     checking.check_paths(recipe)
     checking.check_configurations(recipe)
     model, processor = build_model(recipe)
@@ -182,7 +183,11 @@ def run(
     model.to(getattr(torch, recipe.model.dtype))
     last = list(recipe.stages.values())[-1]
     processor = stage_processor(processor, last)
-    checkpoints.save(final, model.eval(), processor, provenance={"recipe": recipe.name, "run_id": folder.run_id})
+    provenance = {"recipe": recipe.name, "run_id": folder.run_id}
+    if last.lora is not None:
+        lora.save(final, recipe, model.eval(), processor, provenance)
+    else:
+        checkpoints.save(final, model.eval(), processor, provenance=provenance)
     return final
 
 
@@ -212,6 +217,7 @@ def _train(run: StageRun, folder: _Folder, model: Llava, processor: Processor, r
         f"{part}.{name}": parameter
         for part in run.stage.trains
         for name, parameter in part_of(model, part).named_parameters()
+        if parameter.requires_grad  # of a language model with adapters, those alone
     }
     # Connector, tower and language model as this stage leaves them; what it did not touch is where it came from.
     state.save_weights(run.folder / "stages" / run.name, trained)
@@ -230,7 +236,12 @@ def _finished_stages(out: Path, recipe: Recipe, model: Llava) -> int:
             return count
         freeze(model, stage, frozen_dtype(recipe))
         tensors = state.load_weights(folder)
-        trained = {f"{part}.{n}": p for part in stage.trains for n, p in part_of(model, part).named_parameters()}
+        trained = {
+            f"{part}.{n}": p
+            for part in stage.trains
+            for n, p in part_of(model, part).named_parameters()
+            if p.requires_grad
+        }
         state.check_fits(tensors, {n: p.shape for n, p in trained.items()}, folder)
         with torch.no_grad():
             for key, parameter in trained.items():
