@@ -205,7 +205,7 @@ class Asking:
             desk.num_faults += 1
             log.exception("the model failed")
             raise broken() from None
-        if isinstance(made, Delta):
+        if isinstance(made, Delta) and made.finish_reason is not None:
             desk.num_faults = 0
         return made
 

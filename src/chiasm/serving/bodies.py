@@ -10,6 +10,7 @@ from typing import Any
 
 from chiasm.serving.faults import Refused
 
+_PATIENCE = 4  # times what is allowed; ours
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
@@ -28,11 +29,13 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, headers: dict[bytes, bytes], receive: Receive) -> AsyncIterator[bytes]:
-        """The body, counted as held until the block ends; raises `Refused` or `ClientGoneError`."""
-        held = 0
+        """The body, counted as held until the block ends; raises `Refused` or `ClientGoneError`.
+
+        One that is somewhat too large is read on and thrown away: who is still sending does not hear a refusal.
+        """
+        content, held, num_read = bytearray(), 0, 0
         try:
             self._check_headers(headers)
-            content = bytearray()
             try:
                 async with asyncio.timeout(self.seconds):
                     more = True
@@ -41,20 +44,22 @@ class Bodies:
                         if message["type"] == "http.disconnect":
                             raise ClientGoneError
                         piece, more = message.get("body", b""), message.get("more_body", False)
-                        held += len(piece)
-                        self.num_held += len(piece)
-                        content += piece
-                        if len(content) > self.max_bytes:
+                        num_read += len(piece)
+                        if num_read > _PATIENCE * self.max_bytes:
                             raise self._too_large()
+                        if num_read <= self.max_bytes:
+                            content += piece
+                            self.num_held += len(content) - held
+                            held = len(content)
                         if self.num_held > self.max_held:
                             raise Refused(
                                 429, "the server holds all it can: try again", code="busy", retry_after=5, close=True
                             )
             except TimeoutError:
                 raise Refused(408, f"the body took longer than {self.seconds:g} seconds", close=True) from None
-            whole = bytes(content)
-            del content
-            yield whole
+            if num_read > self.max_bytes:
+                raise self._too_large()
+            yield bytes(content)
         finally:
             self.num_held -= held
 
@@ -64,7 +69,8 @@ class Bodies:
             raise Refused(415, "the body must be JSON: send Content-Type: application/json", close=True)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refused(415, "the body must not be compressed", close=True)
-        if int(headers.get(b"content-length", b"0")) > self.max_bytes:  # digits: h11 has seen to that
+        most = self.max_bytes if b"expect" in headers else _PATIENCE * self.max_bytes
+        if int(headers.get(b"content-length", b"0")) > most:  # digits: h11 has seen to that
             raise self._too_large()
 
     def _too_large(self) -> Refused:

@@ -246,15 +246,23 @@ def _conversation(request: ChatRequest) -> Conversation:
 
 
 def _bad_field(error: ValidationError) -> Refused:
-    """The first of pydantic's complaints as one of OpenAI's."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    path = [place for place in first["loc"] if isinstance(place, int) or place in _NAMES]
-    param = "".join(f"[{place}]" if isinstance(place, int) else f".{place}" for place in path).lstrip(".") or None
-    top = str(first["loc"][0]) if first["loc"] else ""
+    """The most telling of pydantic's complaints as one of OpenAI's: of what may be this or that, the deepest."""
+    complaints = error.errors(include_url=False, include_context=False, include_input=False)[:1000]
+    top = str(complaints[0]["loc"][0]) if complaints[0]["loc"] else ""
     if top in _NOT_HERE:
         return Refused(400, _NOT_HERE[top], param=top, code="unsupported_value")
-    message = f"{param or 'the body'}: {first['msg'][:1].lower()}{first['msg'][1:]}"
-    return Refused(400, message, param=param, code="invalid_value" if first["type"] != "missing" else "missing")
+    found = max((c for c in complaints if str(c["loc"][:1]) == str(complaints[0]["loc"][:1])), key=_depth)
+    param = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in found["loc"] if _is_written(p)).lstrip(".")
+    message = f"{param or 'the body'}: {found['msg'][:1].lower()}{found['msg'][1:]}"
+    return Refused(400, message, param=param or None, code="missing" if found["type"] == "missing" else "invalid_value")
+
+
+def _depth(complaint: Any) -> int:
+    return sum(map(_is_written, complaint["loc"]))
+
+
+def _is_written(place: int | str) -> bool:
+    return isinstance(place, int) or place in _NAMES
 
 
 # pydantic's places also name the branches of unions; these are the ones a client wrote.
