@@ -48,9 +48,9 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object an answer; every line piped in is a question.")
     ] = False,
-    pictures: Annotated[
-        bool, typer.Option("--pictures/--no-pictures", help="Show attached pictures in a terminal that can.")
-    ] = True,
+    no_pictures: Annotated[
+        bool, typer.Option("--no-pictures", help="Do not show attached pictures in the terminal.")
+    ] = False,
     allow_url: Annotated[
         bool, typer.Option("--allow-url", help="Fetch https addresses of pictures in a line without asking.")
     ] = False,
@@ -95,7 +95,7 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
         from chiasm.cli.repl import Repl
         from chiasm.cli.terminal_picture import way_of
 
-        way = way_of(os.environ, sys.stdout.isatty()) if pictures else None
+        way = None if no_pictures else way_of(os.environ, sys.stdout.isatty())
         Repl(answerer, sampling, timing=timing, way=way, allow_url=allow_url).run(image or ())
 
 
