@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chiasm import recipes
-from chiasm.training.config import Recipe, Stage
+from chiasm.training.config import Lora, Recipe, Stage
 from chiasm.training.samples import Plan
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "recipes"
 
 # LLaVA v1: arXiv 2304.08485, section 5 and its README's table; scripts/pretrain.sh, scripts/finetune_full_schedule.sh.
 # LLaVA-1.5: arXiv 2310.03744, table 9; scripts/v1_5/pretrain.sh, scripts/v1_5/finetune.sh.
@@ -24,6 +27,7 @@ _EVERY_STAGE: dict[str, Any] = {
     "optim.lr_by_part": {},
     "steps": None,
     "reset_connector": False,
+    "lora": None,
 }
 _V1_5_ALIGN = {
     "trains": ("connector",),
@@ -83,6 +87,43 @@ _TABLE: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+_TABLE["llava_v1_13b"] = {
+    **_TABLE["llava_v1_7b"],
+    "model": {**_TABLE["llava_v1_7b"]["model"], "language": "lmsys/vicuna-13b-v1.3"},
+}
+for _size in ("7b", "13b"):
+    # scripts/v1_5/finetune_lora.sh: --lora_r 128 --lora_alpha 256 --mm_projector_lr 2e-5 --learning_rate 2e-4
+    _TABLE[f"llava_v15_{_size}_lora"] = {
+        **_TABLE[f"llava_v15_{_size}"],
+        "instruct": {
+            **_V1_5_INSTRUCT,
+            "optim.lr": 2e-4,
+            "optim.lr_by_part": {"connector": 2e-5},
+            "lora": Lora(rank=128, alpha=256, dropout=0.05, bits=16),
+        },
+    }
+    # scripts/finetune_lora.sh, which leaves rank and alpha at train.py's 64 and 16
+    _TABLE[f"llava_v1_{_size}_lora"] = {
+        **_TABLE[f"llava_v1_{_size}"],
+        "instruct": {
+            **_TABLE[f"llava_v1_{_size}"]["instruct"],
+            "batch_size": 128,
+            "epochs": 1.0,
+            "records": "llava_instruct_80k.json",
+            "lora": Lora(rank=64, alpha=16, dropout=0.05, bits=16),
+        },
+    }
+    # arXiv 2304.08485, section 5.2; scripts/finetune_sqa.sh
+    _TABLE[f"llava_v1_{_size}_scienceqa"] = {
+        **_TABLE[f"llava_v1_{_size}"],
+        "instruct": {
+            **_TABLE[f"llava_v1_{_size}"]["instruct"],
+            "epochs": 12.0,
+            "records": "llava_train_QCM-LEA.json",
+        },
+    }
+
+
 def _value(stage: Stage, path: str) -> Any:
     if path == "records":
         return stage.data.records.rpartition("/")[2]
@@ -113,12 +154,30 @@ def test_each_pass_at_once_is_that_of_one_published_gpu(name: str) -> None:
     assert {stage: value.micro_batch_size for stage, value in stages.items()} == micro
 
 
+@pytest.mark.parametrize("name", _TABLE)
+def test_resolved_it_is_what_the_golden_file_says(name: str, request: pytest.FixtureRequest) -> None:
+    """Every value, whoever set it. A field that came later counts with its default."""
+    golden = GOLDEN / f"{name}.yaml"
+    if request.config.getoption("--update-golden"):
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(recipes.find(name).to_yaml())
+    assert Recipe.from_yaml(golden) == recipes.find(name)
+    written = golden.read_text()
+    for shown in ("lr:", "batch_size:", "epochs:", "warmup:", "weight_decay:", "max_length:", "template:", "records:"):
+        assert shown in written
+
+
+def test_there_is_no_golden_file_without_a_recipe() -> None:
+    assert {path.stem for path in GOLDEN.glob("*.yaml")} == set(_TABLE)
+
+
 def test_steps_of_the_published_run() -> None:
     """5,198 steps of 128 for the 665,298 samples of the mixture; about 2.18 thousand of 256 for 558,128."""
     stages = recipes.find("llava_v15_7b").stages
     assert Plan.of(stages["instruct"], 665_298).num_steps == 5198
     assert Plan.of(stages["align"], 558_128).num_steps == 2181
     assert Plan.of(recipes.find("llava_v1_7b").stages["align"], 595_375).num_steps == 4652
+    assert Plan.of(recipes.find("llava_v1_13b_scienceqa").stages["instruct"], 12_726).num_steps == 4773  # 12 x 12,726
 
 
 def test_every_recipe_is_listed_and_whole() -> None:
