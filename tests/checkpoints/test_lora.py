@@ -113,10 +113,10 @@ def test_converted_the_original_layout_holds_the_merged_model(adapters: Path, tm
     checkpoints.load(tmp_path / "hf", progress=False)
 
 
-def test_the_base_may_be_a_whole_llava(adapters: Path, hf: Path, tmp_path: Path) -> None:
+def test_the_base_may_be_a_whole_llava(adapters: Path, tmp_path: Path) -> None:
     """`finetune_task_lora.sh` begins with liuhaotian/llava-v1.5-13b. Its connector gives way to the one trained."""
     tiny.edit(adapters / "adapter_config.json", base_model_name_or_path="nowhere")
-    checkpoints.convert(hf, tmp_path / "whole", to="original", progress=False)
+    checkpoints.save(tmp_path / "whole", tiny.model(), tiny.processor(), layout="original")
     expected = _expected(adapters)
     model = checkpoints.load(adapters, base=str(tmp_path / "whole"), progress=False).model
     for name, tensor in model.language_model.named_parameters():
@@ -124,8 +124,8 @@ def test_the_base_may_be_a_whole_llava(adapters: Path, hf: Path, tmp_path: Path)
     assert torch.equal(model.connector.get_parameter("0.weight"), expected["model.mm_projector.0.weight"])
 
 
-def test_a_base_that_changed_since_it_was_written_is_refused(adapters: Path, hf: Path, tmp_path: Path) -> None:
-    checkpoints.convert(hf, tmp_path / "whole", to="original", progress=False)
+def test_a_base_that_changed_since_it_was_written_is_refused(adapters: Path, tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "whole", tiny.model(), tiny.processor(), layout="original")
     path = tmp_path / "whole" / "model.safetensors"
     content = bytearray(path.read_bytes())
     content[-3] ^= 1
