@@ -86,20 +86,22 @@ def test_a_piped_prompt(
     assert "standard input is empty" in capsys.readouterr().err
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 @pytest.mark.parametrize("name", ["nowhere.jpg", "broken.jpg", "."])
 def test_a_bad_picture_is_one_line_before_the_model_is_loaded(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(chiasm.backends, "open_model", lambda *_, **__: pytest.fail("the model was loaded"))
-    assert chat("-a", name, "What?") == 1
-    shown = capsys.readouterr().err
-    assert shown.startswith(f"error: {name}:")
-    assert shown.count("\n") == 1
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    for question in (["What?"], []):
+        assert chat("-a", name, *question) == 1
+        shown = capsys.readouterr().err
+        assert shown.startswith(f"error: {name}:")
+        assert shown.count("\n") == 1
 
 
 def test_json_needs_a_prompt(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -197,6 +197,18 @@ def test_allowed_addresses_are_fetched_at_once_and_failures_are_one_line(capsys:
     assert "not an image" in error
 
 
+@pytest.mark.parametrize(
+    "arguments", [["-a", "https://a.b/x.png", "what?"], ["--json", "-a", "https://a.b/x.png", "what?"]]
+)
+def test_an_address_as_an_option_needs_no_asking(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ScriptedChatModel(["x"])
+    monkeypatch.setattr(chiasm.backends, "open_model", lambda *_, **__: model)
+    monkeypatch.setattr("chiasm.cli.fetched_picture.fetch", blue)
+    with pytest.raises(SystemExit):
+        main(["chat", *arguments])
+    assert [image.source for image in model.asked[0][0].images] == [blue("")]
+
+
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import typer
 from chiasm.chat import ChatModel, Sampling
 from chiasm.cli.known_values import known_device, known_dtype, known_template
 from chiasm.cli.speaking import show, speak
+from chiasm.cli.typed_line import is_address
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
 from chiasm.harmless import json_line
@@ -21,7 +22,7 @@ from chiasm.harmless import json_line
 def chat(  # noqa: PLR0913, PLR0917 - one argument an option
     prompt: Annotated[str | None, typer.Argument(help="The question; without it, a conversation.")] = None,
     image: Annotated[
-        list[str] | None, typer.Option("--image", "-a", help="A picture to ask about; repeatable.")
+        list[str] | None, typer.Option("--image", "-a", help="A picture, or its https address; repeatable.")
     ] = None,
     model: Annotated[
         str | None,
@@ -77,7 +78,9 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
         prompt = sys.stdin.read().strip() or None
         if prompt is None:
             raise UserError("nothing to ask: no prompt was given and standard input is empty")
-    _check_pictures(image or [])
+    talking = prompt is None and not as_json
+    # A conversation fetches them itself.
+    pictures = _checked_pictures([name for name in image or [] if not (talking and is_address(name))])
 
     from chiasm.backends import open_model
 
@@ -85,11 +88,11 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
         model, dtype=dtype, device=device, template=template, base_url=base_url, api_key_file=api_key_file
     )
     if prompt is not None:
-        ask_once(answerer, asked(prompt, image or ()), sampling, as_json=as_json, timing=timing)
+        ask_once(answerer, asked(prompt, pictures), sampling, as_json=as_json, timing=timing)
     elif as_json:
         from chiasm.cli.piped_questions import answer_lines
 
-        if not answer_lines(answerer, sys.stdin, image or (), sampling):
+        if not answer_lines(answerer, sys.stdin, pictures, sampling):
             raise SystemExit(1)
     else:
         from chiasm.cli.repl import Repl
@@ -99,7 +102,7 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
         Repl(answerer, sampling, timing=timing, way=way, allow_url=allow_url).run(image or ())
 
 
-def asked(prompt: str, images: Iterable[str]) -> Conversation:
+def asked(prompt: str, images: Iterable[object]) -> Conversation:
     """One question about pictures."""
     return Conversation((user(prompt, images),))
 
@@ -120,10 +123,17 @@ def ask_once(
         print(spoken.timing(), file=sys.stderr)
 
 
-def _check_pictures(paths: list[str]) -> None:
-    """Open every picture once before the model is loaded: a wrong path should not cost minutes."""
-    if paths:
+def _checked_pictures(named: list[str]) -> list[object]:
+    """The pictures, those named by address fetched; each is opened before the model is, which may take minutes."""
+    pictures: list[object] = []
+    for name in named:
         from chiasm.processing.pictures import open_picture
 
-        for path in paths:
-            open_picture(path)
+        source: str | bytes = name
+        if is_address(name):
+            from chiasm.cli.fetched_picture import fetch
+
+            source = fetch(name)
+        open_picture(source, name=name)
+        pictures.append(source)
+    return pictures

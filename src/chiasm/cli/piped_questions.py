@@ -15,7 +15,7 @@ from chiasm.errors import UserError
 from chiasm.harmless import json_line
 
 
-def answer_lines(model: ChatModel, lines: Iterable[str], images: Sequence[str], sampling: Sampling) -> bool:
+def answer_lines(model: ChatModel, lines: Iterable[str], images: Sequence[object], sampling: Sampling) -> bool:
     """Print an object for every line that is not empty; whether all were answered. `images` go with every question.
 
     A question without answer prints {"question": ..., "error": ...} and the next is read. Raises `UserError` when
