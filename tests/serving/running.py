@@ -15,11 +15,36 @@ from typing import Any
 
 from PIL import Image
 
-from chiasm.chat import ChatModel
+from chiasm.backends.scripted import ScriptedChatModel
+from chiasm.chat import ChatModel, Delta, Sampling, Usage
+from chiasm.conversation import Conversation
 from chiasm.serving.app import Server, Settings
 from chiasm.serving.listening import bound, listener
 
 NAME = "tiny"
+
+
+class Paced(ScriptedChatModel):
+    """Says a word whenever it is let, for ever or until max_tokens; counts who is being answered."""
+
+    def __init__(self, seconds: float = 0.01) -> None:
+        super().__init__([""])
+        self.seconds, self.num_open, self.most_open, self.num_said = seconds, 0, 0, 0
+        self._lock = threading.Lock()
+
+    def stream(self, conversation: Conversation, sampling: Sampling) -> Iterator[Delta]:
+        with self._lock:
+            self.num_open += 1
+            self.most_open = max(self.most_open, self.num_open)
+        try:
+            for _ in range(sampling.max_tokens):
+                time.sleep(self.seconds)
+                self.num_said += 1
+                yield Delta("word ")
+            yield Delta("", "length", Usage(1, 0, sampling.max_tokens))
+        finally:
+            with self._lock:
+                self.num_open -= 1
 
 
 @dataclass

@@ -1,0 +1,162 @@
+"""Many threads, one stepper: tokens reach whom they belong to, and who fails or leaves hurts nobody else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from chiasm.backends.shared_steps import SharedSteps
+from chiasm.generation.prompt import Prompt
+from chiasm.generation.sampling import Decoding
+from chiasm.generation.scheduler import Event
+from chiasm.generation.trunk import Branch
+
+
+class Counting:
+    """A stepper whose answer to the prompt [n] is n, n + 1, ... of as many tokens as asked for; 13 makes it fail."""
+
+    def __init__(self) -> None:
+        self.running: list[Branch] = []
+        self.num_steps, self.most = 0, 0
+        self.num_waiting = 0
+
+    @property
+    def num_running(self) -> int:
+        return len(self.running)
+
+    def submit(self, branch: Branch) -> None:
+        branch.trunk = object()  # type: ignore[assignment]
+        self.running.append(branch)
+
+    def cancel(self, branch: Branch) -> None:
+        if branch in self.running:
+            self.running.remove(branch)
+
+    def step(self) -> list[Event]:
+        self.num_steps += 1
+        self.most = max(self.most, len(self.running))
+        if any(branch.prompt.ids == [13] for branch in self.running):
+            raise ValueError("thirteen")
+        events = []
+        for branch in list(self.running):
+            branch.has_run = True
+            branch.ids.append(branch.prompt.ids[0] + len(branch.ids))
+            if len(branch.ids) == branch.limit:
+                branch.finish = "length"
+                self.running.remove(branch)
+            events.append(Event(branch, branch.ids[-1], branch.finish))
+        return events
+
+
+def branch(first: int, limit: int = 5) -> Branch:
+    return Branch(Prompt([first], torch.zeros(0)), Decoding(), limit, 0)
+
+
+@pytest.fixture
+def stepper() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def shared(stepper: Counting) -> SharedSteps:
+    return SharedSteps(stepper, threading.Lock())
+
+
+def test_one_who_reads_brings_all_on(stepper: Counting, shared: SharedSteps) -> None:
+    first, second = shared.answer(branch(1)), shared.answer(branch(20))
+    assert (next(first), next(second)) == (1, 20)  # the second joins when it is first asked
+    assert list(first) == [2, 3, 4, 5]
+    done = stepper.num_steps
+    assert list(second) == [21, 22, 23, 24]
+    assert stepper.num_steps == done + 1  # the others were chosen in the steps of the first
+    assert shared.num_open == 0
+
+
+def test_threads_read_their_own(stepper: Counting, shared: SharedSteps) -> None:
+    found: dict[int, list[int]] = {}
+    together = threading.Barrier(8)
+
+    step = stepper.step
+    stepper.step = lambda: time.sleep(0.0005) or step()  # type: ignore[method-assign,func-returns-value]
+
+    def read(first: int) -> None:
+        together.wait()
+        found[first] = list(shared.answer(branch(first, 200)))
+
+    threads = [threading.Thread(target=read, args=(1000 * i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert found == {1000 * i: list(range(1000 * i, 1000 * i + 200)) for i in range(8)}
+    assert stepper.num_steps < 1200  # 1600, if nobody had a step in common
+
+
+def test_closing_takes_it_out_at_once(stepper: Counting, shared: SharedSteps) -> None:
+    asked = branch(1, 100)
+    answer = shared.answer(asked)
+    assert next(answer) == 1
+    answer.close()
+    assert (stepper.running, shared.num_open, asked.finish) == ([], 0, "stop")
+
+
+def test_a_newcomer_that_fails_fails_alone(stepper: Counting, shared: SharedSteps) -> None:
+    old = shared.answer(branch(1))
+    assert next(old) == 1
+    with pytest.raises(ValueError, match="thirteen"):
+        next(shared.answer(branch(13)))
+    assert list(old) == [2, 3, 4, 5]
+
+
+def test_of_newcomers_of_one_step_only_the_guilty_fails(stepper: Counting, shared: SharedSteps) -> None:
+    asked = {first: branch(first) for first in (1, 13, 30)}
+    # All join before anybody steps: their first turn ends in one and the same failing step.
+    found: dict[int, Any] = {}
+    gate = threading.Event()
+    step = stepper.step
+    stepper.step = lambda: gate.wait(5) and step()  # type: ignore[method-assign,assignment,return-value]
+
+    def read(first: int) -> None:
+        try:
+            found[first] = list(shared.answer(asked[first]))
+        except ValueError as error:
+            found[first] = str(error)
+
+    threads = [threading.Thread(target=read, args=(first,)) for first in asked]
+    for thread in threads:
+        thread.start()
+    while shared.num_open < 3:
+        pass
+    gate.set()
+    for thread in threads:
+        thread.join(10)
+    assert found == {1: [1, 2, 3, 4, 5], 13: "thirteen", 30: [30, 31, 32, 33, 34]}
+
+
+def test_an_interrupt_reaches_whoever_steps_and_nobody_else(stepper: Counting, shared: SharedSteps) -> None:
+    first, second = shared.answer(branch(1)), shared.answer(branch(20))
+    assert (next(first), next(second)) == (1, 20)
+    step = stepper.step
+
+    def interrupted() -> Iterator[Event]:
+        raise KeyboardInterrupt
+
+    stepper.step = interrupted  # type: ignore[method-assign,assignment]
+    next(first)  # chosen before
+    with pytest.raises(KeyboardInterrupt):
+        list(first)
+    stepper.step = step  # type: ignore[method-assign]
+    assert list(second) == [21, 22, 23, 24]
+
+
+def test_who_is_lost_does_not_wait_for_ever(stepper: Counting, shared: SharedSteps) -> None:
+    answer = shared.answer(branch(1))
+    next(answer)
+    stepper.running.clear()
+    with pytest.raises(RuntimeError, match="lost"):
+        next(answer)
