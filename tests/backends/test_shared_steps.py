@@ -36,6 +36,7 @@ class Counting:
     def cancel(self, branch: Branch) -> None:
         if branch in self.running:
             self.running.remove(branch)
+            branch.trunk = None
 
     def step(self) -> list[Event]:
         self.num_steps += 1
@@ -115,7 +116,7 @@ def test_a_newcomer_that_fails_fails_alone(stepper: Counting, shared: SharedStep
 
 def test_of_newcomers_of_one_step_only_the_guilty_fails(stepper: Counting, shared: SharedSteps) -> None:
     asked = {first: branch(first) for first in (1, 13, 30)}
-    # All join before anybody steps: their first turn ends in one and the same failing step.
+    # While the first to come steps, the others join: their first step is one and the same, and fails.
     found: dict[int, Any] = {}
     gate = threading.Event()
     step = stepper.step

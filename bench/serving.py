@@ -1,0 +1,262 @@
+"""What a server does under load, over HTTP: many at once against one after another, second questions, hours, leavers.
+
+Prints, for a served model (a folder, or random weights of a 135M Llama behind a small tower): how much faster
+`--clients` picture chats of `--tokens` tokens are side by side than one after the other; the time to the first token of
+a second question about a picture against the first; with `--minutes`, that many minutes of as many streams with mixed
+pictures, whether each ended as it should, with the answer it gives alone, and what became of the memory; with
+`--vanish`, how a server is after so many clients have left without a word.
+
+    python -m bench.serving --minutes 0.2 --vanish 50
+    python -m bench.serving --model runs/demo/final --minutes 10 --clients 16 --vanish 200
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import http.client
+import io
+import json
+import multiprocessing
+import random
+import socket
+import statistics
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+NAME = "bench"
+SIZES = ((336, 336), (640, 480), (96, 300))
+
+
+def picture(seed: int) -> str:
+    """A data URL of blocks of colour; mixed sizes, as photographs come."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    buffer = io.BytesIO()
+    small.resize(SIZES[seed % len(SIZES)]).save(buffer, "JPEG")
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A stream as a client saw it."""
+
+    text: str
+    seconds: float
+    seconds_to_first: float
+    num_answer: int
+    is_whole: bool  # one finish reason, then [DONE]
+
+
+def request(url: str, text: str, num_tokens: int) -> bytes:
+    content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
+    body = {"model": NAME, "messages": [{"role": "user", "content": content}], "max_tokens": num_tokens}
+    return json.dumps({**body, "stream": True, "stream_options": {"include_usage": True}}).encode()
+
+
+def listen(port: int, body: bytes) -> Heard:
+    """Ask, and read the stream to its end."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    begun = time.perf_counter()
+    connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    pieces: list[str] = []
+    finishes, num_answer, first, last = 0, 0, 0.0, ""
+    while line := response.readline():
+        if not line.startswith(b"data: "):
+            continue
+        last = line[6:].decode().strip()
+        if last == "[DONE]":
+            continue
+        event = json.loads(last)
+        if event.get("usage"):
+            num_answer = event["usage"]["completion_tokens"]
+        for choice in event.get("choices", ()):
+            if choice["delta"].get("content"):
+                first = first or time.perf_counter() - begun
+                pieces.append(choice["delta"]["content"])
+            finishes += choice["finish_reason"] is not None
+    connection.close()
+    is_whole = response.status == 200 and finishes == 1 and last == "[DONE]"
+    return Heard("".join(pieces), time.perf_counter() - begun, first, num_answer, is_whole)
+
+
+def assistant(model: str | None) -> Any:
+    """The model of a folder, or random weights; neither ends an answer of itself, so that all have the same length."""
+    import torch
+
+    from chiasm.backends.local import LocalChatModel
+
+    torch.manual_seed(0)
+    if model is not None:
+        found = LocalChatModel.load(model, dtype="float32")
+    else:
+        from bench.generation import LANGUAGE
+        from chiasm.models.config import LlavaConfig
+        from chiasm.models.llava import Llava
+        from chiasm.processing.images import ImageProcessing
+        from chiasm.processing.processor import Processor
+        from tests.backends.tiny import byte_tokenizer
+
+        vision = {"model_type": "clip_vision_model", "hidden_size": 256, "intermediate_size": 1024}
+        vision |= {"num_hidden_layers": 6, "num_attention_heads": 4, "image_size": 112, "patch_size": 14}
+        language = {"model_type": "llama", **LANGUAGE["135m"], "max_position_embeddings": 2048}
+        weights = Llava(LlavaConfig(vision=vision, language=language, image_token_id=258))
+        images = ImageProcessing(policy="pad", size=112, patch_size=14)
+        processor = Processor(byte_tokenizer(), "vicuna_v1", images, image_token_id=258)
+        found = LocalChatModel(weights, processor)
+    head, ends = found.model.logits, sorted(found.processor.end_ids)
+
+    def endless(x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = head(x).clone()
+        logits[..., ends] = -torch.inf
+        logits[..., 256:] = logits[..., 256:] if model is not None else -torch.inf  # bytes, which have a text
+        return logits
+
+    found.model.logits = endless
+    return found
+
+
+def serve(model: str | None, threads: int, listening: socket.socket) -> None:
+    """The server's process."""
+    import torch
+
+    from chiasm.serving.app import Server, Settings
+    from chiasm.serving.listening import listener
+
+    torch.set_num_threads(threads)
+    settings = Settings(NAME, max_running=32, max_waiting=400, max_tokens=10_000, grace=1.0)
+    listener(Server(assistant(model), settings), 1.0).run([listening])
+
+
+def metrics(port: int) -> dict[str, float]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", "/metrics")
+    lines = connection.getresponse().read().decode().splitlines()
+    connection.close()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
+
+
+def side_by_side(port: int, clients: int, num_tokens: int, runs: int) -> None:
+    ratios, seed = [], 1000
+    for _ in range(runs):
+        took = []
+        for width in (1, clients):
+            bodies = [request(picture(seed + i), f"Question {i}?", num_tokens) for i in range(clients)]
+            seed += clients  # pictures nobody has seen
+            with ThreadPoolExecutor(width) as pool:
+                begun = time.perf_counter()
+                heard = list(pool.map(lambda body: listen(port, body), bodies))
+            assert all(h.is_whole and h.num_answer == num_tokens for h in heard), heard
+            took.append(time.perf_counter() - begun)
+        ratios.append(took[0] / took[1])
+        print(f"  one after another {took[0]:.2f} s, side by side {took[1]:.2f} s: {ratios[-1]:.2f} x", flush=True)
+    print(f"{clients} picture chats of {num_tokens} tokens: {statistics.median(ratios):.2f} x (median)")
+
+
+def second_question(port: int, runs: int) -> None:
+    ratios = []
+    for i in range(runs):
+        url = picture(5000 + i)
+        first = listen(port, request(url, "What is this?", 4)).seconds_to_first
+        second = listen(port, request(url, "And what colour is it?", 4)).seconds_to_first
+        ratios.append(second / first)
+    print(f"first token of the second question: {statistics.median(ratios):.2f} of the first's time (median of {runs})")
+
+
+def hours(port: int, minutes: float, clients: int) -> None:
+    """Streams for so many minutes; every answer is compared with the one given alone."""
+    asked = [request(picture(i % 12), f"Question {i}?", 8 + 8 * (i % 5)) for i in range(60)]
+    alone = [listen(port, body).text for body in asked]
+    end, memory = time.monotonic() + 60 * minutes, list[float]()
+    counts = {"streams": 0, "broken": 0, "different": 0}
+
+    def client(seed: int) -> None:
+        rng = random.Random(seed)
+        while time.monotonic() < end:
+            i = rng.randrange(len(asked))
+            heard = listen(port, asked[i])
+            counts["streams"] += 1
+            counts["broken"] += not heard.is_whole
+            counts["different"] += heard.text != alone[i]
+
+    with ThreadPoolExecutor(clients) as pool:
+        running = [pool.submit(client, seed) for seed in range(clients)]
+        while time.monotonic() < end:
+            time.sleep(min(5.0, max(0.1, 3 * minutes)))
+            memory.append(metrics(port)["chiasm_resident_memory_bytes"] / 1e6)
+        for each in running:
+            each.result()
+    third = max(1, len(memory) // 3)
+    print(
+        f"{minutes:g} minutes of {clients} streams: {counts['streams']} streams, {counts['broken']} not ended as they "
+        f"should, {counts['different']} different from alone; memory {memory[third - 1]:.0f} MB after a third, "
+        f"{memory[-1]:.0f} MB at the end"
+    )
+
+
+def vanish(port: int, clients: int, server: int) -> None:
+    """Clients that ask for 10,000 tokens and leave after half a second."""
+    folder = Path(f"/proc/{server}")
+    before = len(list((folder / "fd").iterdir()))
+
+    def leave(seed: int) -> None:
+        body = request(picture(seed % 8), "Tell me all.", 10_000)
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+            connection.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
+            time.sleep(0.5)
+
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(leave, range(clients)))
+    heard = listen(port, request(picture(9), "Are you there?", 4))
+    time.sleep(0.5)
+    found, after = metrics(port), len(list((folder / "fd").iterdir()))
+    print(
+        f"{clients} clients left: the next was answered in {heard.seconds:.2f} s; {found['chiasm_running']:g} running, "
+        f"{found['chiasm_waiting']:g} waiting, descriptors {before} before and {after} after"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", help="a checkpoint folder; without it random weights, 135M-shaped")
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=0.0)
+    parser.add_argument("--vanish", type=int, default=0)
+    options = parser.parse_args()
+
+    from chiasm.serving.listening import bound
+
+    listening = bound("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    arguments = (options.model, options.threads, listening)
+    process = multiprocessing.get_context("fork").Process(target=serve, args=arguments, daemon=True)
+    process.start()
+    listening.close()
+    try:
+        for seed in range(2):
+            listen(port, request(picture(seed), "Warm up.", 16))
+        side_by_side(port, options.clients, options.tokens, options.runs)
+        second_question(port, 5)
+        if options.minutes:
+            hours(port, options.minutes, options.clients)
+        if options.vanish:
+            assert process.pid is not None
+            vanish(port, options.vanish, process.pid)
+    finally:
+        process.terminate()
+        process.join(20)
+
+
+if __name__ == "__main__":
+    main()
