@@ -20,7 +20,7 @@ import chiasm.backends
 from chiasm.backends.scripted import ScriptedChatModel
 from chiasm.chat import Answer, AnswerError, Sampling, Usage
 from chiasm.cli import main
-from chiasm.cli.describe_progress import duration
+from chiasm.cli.describe_progress import Progress, duration
 from chiasm.conversation import Conversation
 from chiasm.errors import UserError
 
@@ -321,3 +321,16 @@ def test_real_photographs(model: ScriptedChatModel, shared_data: Path) -> None:
 )
 def test_time_left_for_people(seconds: float, shown: str) -> None:
     assert duration(seconds) == shown
+
+
+def test_in_a_pipe_a_line_now_and_then_tells_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter([0.0, 100.0, 110.0, 130.0, 131.0])  # made, begun, then one a picture
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    with Progress(10) as progress:
+        progress.begin()
+        for _ in range(3):
+            progress.advance()
+    # After 110 s nothing: ten seconds are too soon. Two pictures took 30 s, so eight more take 120.
+    assert capsys.readouterr().err == "2 of 10, about 2 min left\n"

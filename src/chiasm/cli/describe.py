@@ -109,7 +109,7 @@ def describe(  # noqa: PLR0913, PLR0917 - one argument an option
         answerer = open_model(
             model, dtype=dtype, device=device, template=template, base_url=base_url, api_key_file=api_key_file
         )
-        run.start = time.perf_counter()  # reading a model is not describing
+        run.asks()
         return answerer
 
     run = _Run(len(found.pictures))
@@ -189,6 +189,11 @@ class _Run:
         self.start = time.perf_counter()
         self._bar = Progress(total)
         return self._bar
+
+    def asks(self) -> None:
+        """The model is there: reading it was not describing."""
+        self.start = time.perf_counter()
+        self._bar.begin()
 
     def heard(self, description: Description) -> None:
         """Count one picture."""

@@ -20,7 +20,12 @@ class Progress:
         self._task: Any = None
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty() and self._total:
+        return self
+
+    def begin(self) -> None:
+        """Begin to count the time, and show the bar: not before, for reading a model shows one of its own."""
+        self._start = self._last = time.monotonic()
+        if sys.stderr.isatty() and self._total and self._bar is None:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
@@ -35,7 +40,6 @@ class Progress:
             self._bar = Bar(*columns, console=Console(stderr=True), transient=True)
             self._task = self._bar.add_task("", total=self._total)
             self._bar.start()
-        return self
 
     def advance(self) -> None:
         """One more is done."""
