@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -30,16 +31,24 @@ def chromium() -> str:
     return found
 
 
+# The protocol is spoken on descriptors 3 and 4. Moved out of the way first: one may be the other's number.
+_LAUNCH = """
+import fcntl, os, sys
+for number, here in enumerate([fcntl.fcntl(int(each), fcntl.F_DUPFD, 10) for each in sys.argv[1:3]], 3):
+    os.dup2(here, number)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
 class Browser:
     """One browser with a profile of its own. `page()` opens tabs; `close()` ends it."""
 
     def __init__(self, profile: Path, language: str = "en-US") -> None:
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        # The protocol is spoken on descriptors 3 and 4; a shell puts them there.
         flags = [*_QUIET.split(), f"--user-data-dir={profile}", f"--lang={language}", f"--accept-lang={language}"]
         self._process = subprocess.Popen(
-            ["sh", "-c", f'exec "$@" 3<&{to_browser} 4>&{from_browser}', "sh", chromium(), *flags, "about:blank"],
+            [sys.executable, "-c", _LAUNCH, str(to_browser), str(from_browser), chromium(), *flags, "about:blank"],
             pass_fds=(to_browser, from_browser),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -78,7 +87,7 @@ class Browser:
         return message
 
     def page(self, url: str) -> Page:
-        """A new tab."""
+        """A new tab. What a page keeps belongs to its address: servers on other ports begin with nothing."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         page = Page(self, session, target)
@@ -125,28 +134,33 @@ class Page:
 
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression; promises are awaited."""
-        result = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True)
+        result = self.call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
+        )
         if "exceptionDetails" in result:
             raise AssertionError(result["exceptionDetails"].get("exception", {}).get("description", script))
         return result["result"].get("value")
 
-    def wait(self, script: str, patience: float = PATIENCE) -> Any:
-        """Waits until an expression is truthy, and returns it."""
+    def wait(self, script: str, patience: float = PATIENCE) -> None:
+        """Waits until an expression is true."""
         end = time.monotonic() + patience
         while True:
             try:
-                value = self.run(script)
+                if self.run(f"Boolean({script})"):
+                    return
             except AssertionError:  # between two documents
-                value = None
-            if value:
-                return value
+                pass
             if time.monotonic() > end:
-                raise AssertionError(f"never came true: {script}\nthe page shows:\n{self.run('document.body.innerText')}")
+                raise AssertionError(
+                    f"never came true: {script}\nthe page shows:\n{self.run('document.body.innerText')}"
+                )
             time.sleep(0.02)
 
     def text(self, selector: str) -> list[str]:
         """Text of all elements a selector finds."""
-        found: list[str] = self.run(f"[...document.querySelectorAll({json.dumps(selector)})].map((node) => node.innerText)")
+        found: list[str] = self.run(
+            f"[...document.querySelectorAll({json.dumps(selector)})].map((node) => node.innerText)"
+        )
         return found
 
     def click(self, selector: str) -> None:
@@ -190,7 +204,13 @@ class Page:
 
     def look(self, width: int, height: int, scheme: str = "light", scale: float = 1) -> None:
         """Size of the window, and what the system prefers."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=width < 600)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=scale,
+            mobile=width < 600,
+        )
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def screenshot(self, path: Path) -> None:

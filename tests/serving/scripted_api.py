@@ -121,7 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             else:
                 num += 1
-                self._event({"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}], "usage": None})
+                self._event(
+                    {"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}], "usage": None}
+                )
         self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": None})
         usage = {"prompt_tokens": 588, "completion_tokens": num, "prompt_tokens_details": {"cached_tokens": 576}}
         self._event({"choices": [], "usage": usage})

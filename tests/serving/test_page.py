@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from browser import Browser, Page
-from scripted_api import ScriptedApi
+from tests.serving.browser import Browser, Page
+from tests.serving.scripted_api import ScriptedApi
 
 ANSWERED = "document.querySelector('#send').checkVisibility() && document.querySelectorAll('.answer').length === {}"
 SAVED = "new Promise((then) => setTimeout(then, 120)).then(() => true)"
@@ -88,7 +88,7 @@ def test_a_picture_is_dropped_asked_about_and_kept(page: Page, api: ScriptedApi)
     answered(page, 2)
     assert page.text(".prose") == ["A teal field.", "Nobody."]
     page.wait("document.querySelector('.shot img').naturalWidth === 60")
-    assert page.text("#past .past") == ["What is this?"]
+    page.wait("document.querySelector('#past .past')?.innerText === 'What is this?'")
 
 
 def test_esc_stops_the_answer_and_what_came_stays(page: Page, api: ScriptedApi) -> None:
@@ -183,13 +183,15 @@ def test_two_tabs_show_the_same_and_lose_nothing(browser: Browser, page: Page, a
     ask(page, "From the first")
     answered(page, 1)
     page.run(SAVED)
-    other = browser.page(api.url, beside=page)
+    other = browser.page(api.url)
+    other.look(1280, 860)
+    other.click("#past .past")
     answered(other, 1)
     ask(other, "From the second")
     answered(other, 2)
     page.wait(ANSWERED.format(2))
     assert page.text(".said") == ["From the first", "From the second"]
-    assert page.text("#past .past") == ["From the first"]
+    page.wait("document.querySelectorAll('#past .past').length === 1")
     other.close()
 
 
@@ -251,7 +253,9 @@ HOSTILE = [
 def test_hostile_answers_stay_text(page: Page, api: ScriptedApi) -> None:
     assert len(HOSTILE) >= 30
     page.run("window.hits = 0; window.hit = () => (window.hits += 1); undefined")
-    elements = "document.querySelectorAll('.thread script, .thread iframe, .thread a, .thread form, .thread [onerror]').length"
+    elements = (
+        "document.querySelectorAll('.thread script, .thread iframe, .thread a, .thread form, .thread [onerror]').length"
+    )
     api.script = [[text[:7], text[7:]] for text in ["\n\n".join(HOSTILE[:17]), "\n\n".join(HOSTILE[17:])]]
     ask(page, "".join(HOSTILE[:3]))
     answered(page, 1)
@@ -287,15 +291,15 @@ def test_hostile_file_names_stay_text(page: Page, api: ScriptedApi) -> None:
     answered(page, 1)
     assert "etc/passwd" not in json.dumps(api.requests)  # names are not sent at all
     assert page.run("window.hits") == 0
-    name = page.run(
-        "import('./export.js').then(({ fileName }) => fileName({ created: 0, title: '../../x' }, 'json'))"
-    )
+    name = page.run("import('./export.js').then(({ fileName }) => fileName({ created: 0, title: '../../x' }, 'json'))")
     assert name == "chiasm-1970-01-01-00-00.json"
 
 
 def test_what_is_no_picture_is_refused_by_name(page: Page) -> None:
     page.drop([("notes.png", b"not a picture"), ("empty.png", b""), ("good.png", png())])
-    page.wait("document.querySelectorAll('.notice').length === 2 && document.querySelectorAll('#drafts li').length === 1")
+    page.wait(
+        "document.querySelectorAll('.notice').length === 2 && document.querySelectorAll('#drafts li').length === 1"
+    )
     assert "notes.png is not a picture" in " ".join(page.text(".notice"))
     page.click("#drafts li button")
     page.wait("document.querySelectorAll('#drafts li').length === 0")
@@ -320,7 +324,9 @@ def test_a_box_is_drawn_where_the_padded_square_has_it(page: Page, api: Scripted
     answered(page, 1)
     page.run("document.querySelector('.box').focus()")
     # 200 x 100 in a square of 200: 50 above. Left and right as they are; 0.25 to 0.5 is 50 to 100, less 50: 0 to 50.
-    frame = page.run("(({ left, top, width, height }) => [left, top, width, height])(document.querySelector('.frame').style)")
+    frame = page.run(
+        "(({ left, top, width, height }) => [left, top, width, height])(document.querySelector('.frame').style)"
+    )
     assert frame == ["25%", "0%", "25%", "50%"]
     assert page.text(".box") == ["[0.25, 0.25, 0.5, 0.5]"]
     page.click(".box")
@@ -368,7 +374,11 @@ def test_an_export_reads_back_and_cannot_become_markup(page: Page) -> None:
         "created": 0,
         "updated": 0,
         "turns": [
-            {"role": "user", "text": "# Hi\n<b>", "pictures": [{"id": "p", "name": "[x](y).png", "width": 2, "height": 1}]},
+            {
+                "role": "user",
+                "text": "# Hi\n<b>",
+                "pictures": [{"id": "p", "name": "[x](y).png", "width": 2, "height": 1}],
+            },
             {"role": "assistant", "versions": [{"text": "Yes.", "state": "whole", "model": "m"}], "shown": 0},
         ],
     }
@@ -377,7 +387,9 @@ def test_an_export_reads_back_and_cannot_become_markup(page: Page) -> None:
     assert markdown.splitlines()[0] == "# \\<img src=x\\> \\[a\\]\\(b\\)"
     assert "- \\[x\\]\\(y\\).png (2 × 1)" in markdown
     assert "> # Hi\n> <b>" in markdown
-    read = json.loads(page.run(script.format("asJson", json.dumps(conversation), "async () => 'data:image/png;base64,'")))
+    read = json.loads(
+        page.run(script.format("asJson", json.dumps(conversation), "async () => 'data:image/png;base64,'"))
+    )
     assert [message["role"] for message in read["messages"]] == ["user", "assistant"]
     assert read["messages"][1]["content"] == "Yes."
 

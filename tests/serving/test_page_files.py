@@ -40,7 +40,13 @@ def test_no_string_becomes_markup_or_code(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    ["node.innerHTML = text;", "setTimeout('alert(1)')", "eval(text)", "new Function(text)", 'node.insertAdjacentHTML("x")'],
+    [
+        "node.innerHTML = text;",
+        "setTimeout('alert(1)')",
+        "eval(text)",
+        "new Function(text)",
+        'node.insertAdjacentHTML("x")',
+    ],
 )
 def test_a_dangerous_line_would_be_found(line: str) -> None:
     assert dangers(line)

@@ -10,10 +10,11 @@ const KEY = "chiasm.key";
  * The message is the server's own, or empty.
  */
 export class ApiError extends Error {
-  constructor(kind, message = "", retryAfter = null, status = null) {
+  constructor(kind, message = "", retryAfter = null, status = null, code = null) {
     super(message);
     this.kind = kind;
     this.status = status;
+    this.code = code;
     this.retryAfter = retryAfter;
   }
 }
@@ -31,8 +32,10 @@ function headers() {
 
 async function failure(response) {
   let message = "";
+  let code = null;
   try {
     const body = await response.json();
+    code = body?.error?.code ?? null;
     message = String(body?.error?.message ?? body?.detail ?? "");
   } catch {
     // Not JSON: a proxy in between, perhaps. The status says enough.
@@ -40,7 +43,7 @@ async function failure(response) {
   const wait = Number(response.headers.get("Retry-After"));
   const kinds = { 401: "key", 429: "busy", 503: "busy" };
   const kind = kinds[response.status] ?? (response.status >= 500 ? "broken" : "refused");
-  return new ApiError(kind, message || (kind === "key" || kind === "busy" ? "" : `HTTP ${response.status}`), wait > 0 ? wait : null, response.status);
+  return new ApiError(kind, message || (kind === "key" || kind === "busy" ? "" : `HTTP ${response.status}`), wait > 0 ? wait : null, response.status, code);
 }
 
 async function ask(path, options) {
@@ -71,14 +74,15 @@ export async function countTokens(request, signal) {
   try {
     response = await ask("v1/chat/completions/tokens", { method: "POST", body: JSON.stringify(request), signal });
   } catch (error) {
-    if (error instanceof ApiError) error.absent = error.status === 404 || error.status === 405;
+    if (error instanceof ApiError) error.absent = error.code !== "model_not_found" && [404, 405].includes(error.status);
     throw error;
   }
   const body = await response.json();
   const whole = (value) => (Number.isInteger(value) ? value : null);
   const total = whole(body?.prompt_tokens);
   if (total === null) throw new ApiError("broken");
-  return { total, pictures: whole(body.image_tokens), limit: whole(body.context_tokens) };
+  const pictures = Array.isArray(body.picture_tokens) ? body.picture_tokens.reduce((sum, each) => sum + each, 0) : null;
+  return { total, pictures: whole(pictures), limit: whole(body.context_tokens) };
 }
 
 /**

@@ -71,7 +71,7 @@ class Page {
     });
     this.history = new History(store, {
       open: (id) => this.open(id),
-      begin: () => this.talk.begin(),
+      begin: () => this.empty(),
       remove: (id) => this.remove(id),
     });
     setUpExport(() => this.talk.conversation, this.gallery);
@@ -88,7 +88,8 @@ class Page {
       },
       end: (answer) => {
         this.announcer.end(answer.text, answer.state === "failed" ? "" : t("announce.done"));
-        this.count();
+        if (answer.error?.kind === "refused") this.loadModels(); // the server may serve another model by now
+        else this.count();
       },
       saved: () => this.drawHistory(),
       key: () => this.key(() => this.begin(() => this.talk.again())),
@@ -152,14 +153,14 @@ class Page {
     if (!began) find("latest").hidden = true;
     this.thread.show(conversation, { writing, elsewhere });
     this.composer.set({ writing, began });
-    remembered.set("open", conversation.revision ? conversation.id : "");
     this.follow();
   }
 
   drawHistory() {
     clearTimeout(this.drawing);
     this.drawing = setTimeout(() => this.history.draw(this.talk.conversation.id), 50);
-    remembered.set("open", this.talk.conversation.revision ? this.talk.conversation.id : "");
+    // For a reload of this tab; a new tab begins with the empty page.
+    sessionStorage.setItem("chiasm.open", this.talk.conversation.revision ? this.talk.conversation.id : "");
   }
 
   drawTheme() {
@@ -184,6 +185,14 @@ class Page {
     this.thread.editing = null;
     this.following = true;
     if (await this.talk.open(id)) this.gallery.keep(pictureIds(this.talk.conversation));
+    this.drawHistory();
+    this.count();
+    find("question").focus();
+  }
+
+  empty() {
+    this.thread.editing = null;
+    this.talk.begin();
     this.drawHistory();
     this.count();
     find("question").focus();
@@ -248,8 +257,8 @@ class Page {
 
   async start() {
     this.theme = wear();
+    const last = sessionStorage.getItem("chiasm.open");
     this.speak(startingLanguage(), false);
-    const last = remembered.get("open");
     if (last) await this.open(last);
     await this.loadModels();
   }

@@ -6,6 +6,8 @@ import { find, h, iconButton } from "./dom.js";
 import { asJson, asMarkdown, fileName } from "./export.js";
 import { remembered, t } from "./language.js";
 
+const NARROW = "(max-width: 56rem)"; // as in panels.css: the list lies over the conversation
+
 /** The list of conversations. `on`: open(id), remove(id), begin(). */
 export class History {
   constructor(store, on) {
@@ -19,11 +21,13 @@ export class History {
       this.leave();
     });
     this.side.addEventListener("keydown", (event) => event.key === "Escape" && this.narrow() && this.show(false, true));
-    this.show(!this.narrow() && remembered.get("history") !== "closed", false);
+    const fit = () => this.show(!this.narrow() && remembered.get("history") !== "closed", false);
+    window.matchMedia(NARROW).addEventListener("change", fit);
+    fit();
   }
 
   narrow() {
-    return window.matchMedia("(max-width: 56rem)").matches;
+    return window.matchMedia(NARROW).matches;
   }
 
   show(open, chosen) {

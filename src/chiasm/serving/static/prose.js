@@ -66,16 +66,28 @@ function inline(text, onBox, out) {
   return out;
 }
 
+/** Lines moved left until the first begins at the margin. */
+function outdented(lines) {
+  const indent = /^\s*/.exec(lines[0])[0].length;
+  return lines.map((line) => line.slice(Math.min(indent, /^\s*/.exec(line)[0].length)));
+}
+
 function list(lines, onBox) {
   const ordered = /^\s*\d/.test(lines[0]);
   const node = h(ordered ? "ol" : "ul", ordered ? { start: parseInt(lines[0], 10) } : null);
-  const items = [];
+  const items = []; // each the lines of an item, without their indent: deeper items make a list of their own
   for (const line of lines) {
     const match = ITEM.exec(line);
-    if (match) items.push({ text: match[3], deep: match[1].length > 1 });
-    else items[items.length - 1].text += `\n${line.trim()}`;
+    if (match && (match[1].length < 2 || !items.length)) items.push({ text: match[3], below: [] });
+    else if (match) items.at(-1).below.push(line.slice(2));
+    else if (items.at(-1).below.length) items.at(-1).below.push(line.slice(2));
+    else items.at(-1).text += `\n${line.trim()}`;
   }
-  for (const { text, deep } of items) node.append(inline(text, onBox, h("li", { class: deep && "deep" })));
+  for (const { text, below } of items) {
+    const item = inline(text, onBox, h("li"));
+    if (below.length) item.append(list(outdented(below), onBox));
+    node.append(item);
+  }
   return node;
 }
 

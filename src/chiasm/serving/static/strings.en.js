@@ -1,6 +1,5 @@
 // English. Strict JSON between the braces, so that tests can read it; strings.zh.js has the same keys.
 export const en = {
-  "title": "chiasm",
   "skip": "Skip to the question",
   "history": "Conversations",
   "history.open": "Show conversations",
@@ -9,7 +8,6 @@ export const en = {
   "history.forgotten": "This browser keeps nothing: a reload will forget the conversations.",
   "new": "New conversation",
   "untitled": "Pictures",
-  "delete": "Delete",
   "delete.one": "Delete “{title}”",
   "deleted": "Deleted.",
   "undo": "Undo",
@@ -44,7 +42,6 @@ export const en = {
   "capture": "Take a picture",
   "camera": "Camera",
   "camera.shoot": "Take it",
-  "camera.none": "The camera cannot be used here.",
   "drop": "Let go to add the pictures",
   "presets": "Ideas for a question",
   "preset.describe": "Describe",
@@ -87,7 +84,6 @@ export const en = {
   "tokens.over": "More than the model can read ({limit}). Remove a picture or begin a new conversation.",
   "you": "You",
   "answer": "Answer",
-  "writing": "Writing",
   "announce.started": "The answer is being written.",
   "announce.done": "End of the answer.",
   "edit": "Edit",
@@ -111,7 +107,6 @@ export const en = {
   "viewer": "Picture",
   "viewer.previous": "Previous picture",
   "viewer.next": "Next picture",
-  "viewer.open": "Open {name}",
   "close": "Close",
   "latest": "To the end",
   "state.long": "The answer reached its token limit.",

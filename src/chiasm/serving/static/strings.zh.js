@@ -1,6 +1,5 @@
 // 中文。花括号之间是严格的 JSON，供测试读取；键与 strings.en.js 相同。
 export const zh = {
-  "title": "chiasm",
   "skip": "跳到提问框",
   "history": "对话",
   "history.open": "显示对话列表",
@@ -9,7 +8,6 @@ export const zh = {
   "history.forgotten": "这个浏览器不保存数据：刷新后对话会丢失。",
   "new": "新对话",
   "untitled": "图片",
-  "delete": "删除",
   "delete.one": "删除“{title}”",
   "deleted": "已删除。",
   "undo": "撤销",
@@ -44,7 +42,6 @@ export const zh = {
   "capture": "拍照",
   "camera": "相机",
   "camera.shoot": "拍摄",
-  "camera.none": "这里无法使用相机。",
   "drop": "松开即可添加图片",
   "presets": "可以这样问",
   "preset.describe": "描述",
@@ -87,7 +84,6 @@ export const zh = {
   "tokens.over": "超过模型能读的长度（{limit}）。请移除图片或开始新对话。",
   "you": "你",
   "answer": "回答",
-  "writing": "正在书写",
   "announce.started": "正在书写回答。",
   "announce.done": "回答结束。",
   "edit": "编辑",
@@ -111,7 +107,6 @@ export const zh = {
   "viewer": "图片",
   "viewer.previous": "上一张图片",
   "viewer.next": "下一张图片",
-  "viewer.open": "打开 {name}",
   "close": "关闭",
   "latest": "到末尾",
   "state.long": "回答达到了词元上限。",

@@ -2,7 +2,7 @@
 
 import { picturesBefore, shownAnswer } from "./conversation.js";
 import { h, icon, iconButton, shortName } from "./dom.js";
-import { number, t } from "./language.js";
+import { language, number, t } from "./language.js";
 import { show } from "./prose.js";
 import { drawBoxes, pictureLabel } from "./viewer.js";
 
@@ -19,7 +19,7 @@ function usageText({ usage, seconds }) {
 
 function troubleText({ kind, message, wait }) {
   const hint = kind === "busy" && wait ? t("error.busy.wait", { seconds: number(wait) }) : t(`error.${kind}.hint`);
-  return [t(`error.${kind}`), message ? shortName(message, 400) : "", hint].filter(Boolean).join(" ");
+  return [t(`error.${kind}`), message ? shortName(message, 400) : "", hint].filter(Boolean).join(language() === "zh" ? "" : " ");
 }
 
 /**

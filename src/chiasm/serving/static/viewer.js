@@ -62,6 +62,8 @@ export class Viewer {
     image.alt = pictureLabel(picture);
     image.width = picture.width;
     image.height = picture.height;
+    image.style.setProperty("--ratio", String(picture.width / picture.height));
+    image.style.setProperty("--wide", `${picture.width}px`);
     drawBoxes(find("viewer-boxes"), picture, this.boxes, this.marked);
     const several = this.pictures.length > 1;
     const beyond = this.marked && !onPicture(this.marked, picture.width, picture.height);
