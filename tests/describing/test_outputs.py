@@ -80,12 +80,13 @@ def test_csv_is_what_a_spreadsheet_reads_and_no_formula() -> None:
 @pytest.mark.parametrize("path", ["o.jsonl", "o.csv"])
 def test_whatever_a_kill_leaves_is_gone_on_with(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)  # hundreds of them
+    brief = Brief.of_prompt("?", "m")
     described = [good(f"{i}.jpg", f'text "{i}"\nof, lines') for i in range(3)] + [bad("3.jpg")]
-    write(path, *described)
+    write(path, *described, brief=brief)
     whole = Path(path).read_bytes()
     for length in range(len(whole)):
         Path(path).write_bytes(whole[:length])
-        write(path, *described)
+        write(path, *described, brief=brief)
         rows = csv_rows(path) if path == "o.csv" else json_rows(path)
         assert [row["image"] for row in rows] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"], length
     assert Path(path).read_bytes() == whole
