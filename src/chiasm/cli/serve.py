@@ -123,7 +123,9 @@ def known_keys(file: Path | None) -> tuple[str, ...]:
 
 def _domain(domain: str) -> str:
     if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", domain.lower()):
-        raise typer.BadParameter(f"{domain!r} is not a host name such as images.example.org", param_hint="domain")
+        raise typer.BadParameter(
+            f"{domain!r} is not a host name such as images.example.org", param_hint="--allow-media-domain"
+        )
     return domain.lower()
 
 

@@ -1,0 +1,109 @@
+"""`chiasm serve`: its options, and the whole of it once, as a program."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chiasm.cli import main
+from chiasm.cli.serve import KEY_VARIABLE, known_keys
+from chiasm.errors import UserError
+
+PROGRAM = """
+import sys
+import chiasm.backends
+from chiasm.backends.scripted import ScriptedChatModel
+from chiasm.cli import main
+
+class Model(ScriptedChatModel):
+    def prompt_tokens(self, conversation):
+        return 5, (), 2048
+
+chiasm.backends.open_local = lambda *_, **__: Model(["Two cats."])
+main(sys.argv[1:])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+
+
+def test_the_whole_of_it(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("first\n\nsecond\n", encoding="utf-8")
+    (tmp_path / "serve.py").write_text(PROGRAM, encoding="utf-8")
+    command = [sys.executable, "serve.py", "serve", "-m", "org/My model", "--port", "0", "--api-key-file", "keys"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        told, example = process.stderr.readline(), process.stderr.readline()
+        assert told.startswith("My-model at http://127.0.0.1:")
+        assert f'-H "Authorization: Bearer ${KEY_VARIABLE}"' in example
+        body = re.search(r"-d '(.*)'", example)
+        port = re.search(r":(\d+) ", told)
+        assert body is not None
+        assert port is not None
+        for path, key, status in (("", "second", 200), ("", "third", 401), ("/tokens", "first", 200)):
+            connection = http.client.HTTPConnection("127.0.0.1", int(port[1]), timeout=10)
+            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+            connection.request("POST", f"/v1/chat/completions{path}", body[1], headers)
+            response = connection.getresponse()
+            reply = json.loads(response.read())
+            connection.close()
+            assert response.status == status
+            if status == 200:
+                assert reply["prompt_tokens"] == 5 if path else reply["choices"][0]["message"]["content"] == "Two cats."
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        process.wait(20)
+    assert "Traceback" not in rest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--port", "70000"], "65535"),
+        (["--name", "a b"], "letters, digits"),
+        (["--allow-media-domain", "https://a.test/"], "not a host name"),
+        (["--max-running", "0"], "max-running"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["serve", "--port", "0", *arguments])
+    assert caught.value.code == 2
+    assert why in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_told_before_the_model_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(SystemExit) as caught:
+            main(["serve", "-m", "nowhere/at-all", "--port", str(taken.getsockname()[1])])
+    assert caught.value.code == 1
+    assert "cannot listen on 127.0.0.1 port" in capsys.readouterr().err
+
+
+def test_keys_come_from_a_file_or_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert known_keys(None) == ()
+    monkeypatch.setenv(KEY_VARIABLE, " secret\n")
+    assert known_keys(None) == ("secret",)
+    file = tmp_path / "keys"
+    file.write_text("\n  \n", encoding="utf-8")
+    with pytest.raises(UserError, match="holds no key"):
+        known_keys(file)
+    with pytest.raises(UserError, match="No such file"):
+        known_keys(tmp_path / "none")
+    monkeypatch.setenv(KEY_VARIABLE, "")
+    with pytest.raises(UserError, match="CHIASM_API_KEY holds no key"):
+        known_keys(None)
