@@ -45,6 +45,12 @@ def decoder(language: nn.Module) -> nn.Module:
     return cast("nn.Module", cast("Any", language).base_model)
 
 
+def decoder_blocks(language: nn.Module) -> list[nn.Module]:
+    """The blocks one by one: the longest list of modules in the decoder, whatever the family calls it."""
+    lists = [list(module) for module in decoder(language).modules() if isinstance(module, nn.ModuleList)]
+    return max(lists, key=len, default=[])
+
+
 def output_head(language: nn.Module) -> nn.Module:
     """The layer from hidden states to logits."""
     return cast("nn.Module", cast("Any", language).get_output_embeddings())

@@ -14,8 +14,9 @@ from typing import Any, cast
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
-from chiasm.models import connectors, language, vision
+from chiasm.models import connectors, documents, language, vision
 from chiasm.models.config import LlavaConfig
 
 NOT_TRAINED = -100  # label of positions that are no targets (PyTorch's ignore_index, and the published code's)
@@ -48,6 +49,8 @@ class Llava(nn.Module):
         self.vision_tower = vision.build_tower(config.vision)
         self.connector = connectors.build(config.connector, config.vision_width, config.language_width)
         self.language_model = language.build_language(config.language, attention)
+        self.rows_at_once: int | None = None
+        """Trained positions whose logits are held at a time; None: all. More time, and no logits in the output."""
         vision.num_layers_to_run(config.feature_layer, len(cast("Any", self.vision_tower).encoder.layers))
 
     @property
@@ -68,6 +71,10 @@ class Llava(nn.Module):
         trains = torch.is_grad_enabled() and any(p.requires_grad for p in self.vision_tower.parameters())
         with torch.set_grad_enabled(trains):
             x_NPD = vision.features(self.vision_tower, pixels_NCHW, self.config.feature_layer, self.config.class_token)
+        return self.connect(x_NPD)
+
+    def connect(self, x_NPD: torch.Tensor) -> torch.Tensor:
+        """The tower's features (tiles, patches, vision width) -> picture tokens (tiles, patches, language width)."""
         return cast("torch.Tensor", self.connector(x_NPD))
 
     def embed(self, ids_BT: torch.Tensor, image_features: torch.Tensor | None = None) -> torch.Tensor:
@@ -95,31 +102,66 @@ class Llava(nn.Module):
         pixels: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
         logits_to_keep: int = 0,
+        features: torch.Tensor | None = None,
+        bounds: torch.Tensor | None = None,
     ) -> LlavaOutput:
         """input_ids (B, T), pixels (N, 3, height, width) of all pictures in reading order -> logits and loss.
 
         Without labels: logits (B, T, V), or (B, K, V) of the last `logits_to_keep` = K positions. With labels (B, T),
         -100 where not trained: logits (R, V) of just the R positions whose next token is trained, and the summed loss.
+
+        `features` (N, P, vision width), what the tower makes of the pixels, may stand in their place. `bounds`
+        (documents + 1,) says where the documents of a packed row (B = 1) begin and where the last one ends; each then
+        attends only to itself, which must happen inside `documents.attending`.
         """
-        image_features = None if pixels is None or not len(pixels) else self.encode_images(pixels)
-        x_BTD = self.hidden(self.embed(input_ids, image_features), attention_mask)
+        if features is not None and len(features):
+            x_BTD = self.embed(input_ids, self.connect(features))
+        elif pixels is not None and len(pixels):
+            x_BTD = self.embed(input_ids, self.encode_images(pixels))
+        else:
+            x_BTD = self.embed(input_ids)
+        x_BTD = self.hidden(x_BTD, attention_mask, bounds=bounds)
         if labels is None:
             return LlavaOutput(self.logits(x_BTD[:, -logits_to_keep:]))
         targets_BT = labels[:, 1:]
         is_target_BT = targets_BT != NOT_TRAINED
-        logits_RV = self.logits(x_BTD[:, :-1][is_target_BT])
         targets_R = targets_BT[is_target_BT]
+        x_RD = x_BTD[:, :-1][is_target_BT]
+        if self.rows_at_once and len(targets_R) > self.rows_at_once:
+            parts = [
+                checkpoint(self._summed_loss, *part, use_reentrant=False)
+                for part in zip(*(torch.split(each, self.rows_at_once) for each in (x_RD, targets_R)), strict=True)
+            ]
+            return LlavaOutput(x_RD.new_zeros(0, 0), torch.stack(parts).sum(), len(targets_R))
+        logits_RV = self.logits(x_RD)
         loss_sum = F.cross_entropy(logits_RV.float(), targets_R, reduction="sum")
         return LlavaOutput(logits_RV, loss_sum, len(targets_R))
 
+    def _summed_loss(self, x_RD: torch.Tensor, targets_R: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(self.logits(x_RD).float(), targets_R, reduction="sum")
+
     def hidden(
-        self, x_BTD: torch.Tensor, attention_mask: torch.Tensor | None = None, cache: Any | None = None
+        self,
+        x_BTD: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        cache: Any | None = None,
+        bounds: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Embeddings (B, T, D) through the decoder -> hidden states (B, T, D), extending a transformers `cache`.
 
         `attention_mask` (B, cached + T) is 1 for tokens, 0 for padding on either side; positions count only tokens.
+        `bounds` as in `forward`: positions begin anew with each document.
         """
-        position_ids = None
+        position_ids, packed = None, {}
+        if bounds is not None:
+            if not documents.is_attending(self.language_model):
+                raise ValueError("a packed row outside `documents.attending`: its documents would see each other")
+            if len(x_BTD) != 1 or attention_mask is not None or int(bounds[-1]) != x_BTD.shape[1]:
+                raise ValueError(
+                    f"documents up to {int(bounds[-1])} need one row of as many tokens without a mask; got "
+                    f"{len(x_BTD)} x {x_BTD.shape[1]}"
+                )
+            position_ids, packed = documents.positions(bounds), {documents.BOUNDARIES: bounds}
         if attention_mask is not None:
             position_ids = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -x_BTD.shape[1] :]
         output = language.decoder(self.language_model)(
@@ -128,6 +170,7 @@ class Llava(nn.Module):
             position_ids=position_ids,
             past_key_values=cache,
             use_cache=cache is not None,
+            **packed,
         )
         return cast("torch.Tensor", output.last_hidden_state)
 

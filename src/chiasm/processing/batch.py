@@ -1,4 +1,4 @@
-"""Examples to one padded batch."""
+"""Examples to one batch: padded to equal rows, or one behind the other in one row."""
 
 from __future__ import annotations
 
@@ -27,5 +27,27 @@ def pad(examples: Sequence[Example], side: Literal["left", "right"]) -> dict[str
         ids_BT[row, place] = example.input_ids
         labels_BT[row, place] = example.labels
         mask_BT[row, place] = 1
-    pixels = torch.cat([example.pixels for example in examples])
-    return {"input_ids": ids_BT, "attention_mask": mask_BT, "labels": labels_BT, "pixels": pixels}
+    return {"input_ids": ids_BT, "attention_mask": mask_BT, "labels": labels_BT, **_pictures(examples)}
+
+
+def pack(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """Examples one behind the other as a packed row for `Llava.forward`: T tokens of all, D examples.
+
+    `input_ids` (1, T); `labels` (1, T), -100 at each example's first token, which nothing before it foretells; `bounds`
+    (D + 1,), where each begins and the last one ends; `pixels` (N, 3, height, width) in reading order.
+    """
+    labels_T = torch.cat([example.labels for example in examples])
+    bounds = torch.tensor([0, *(len(example.input_ids) for example in examples)]).cumsum(0)
+    labels_T[bounds[:-1]] = NOT_TRAINED
+    ids_T = torch.cat([example.input_ids for example in examples])
+    return {"input_ids": ids_T[None], "labels": labels_T[None], "bounds": bounds, **_pictures(examples)}
+
+
+def _pictures(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
+    """The pictures of all examples, as the tower's features where these are known: of all, or of none."""
+    features = [example.features for example in examples if example.features is not None]
+    if not features:
+        return {"pixels": torch.cat([example.pixels for example in examples])}
+    if len(features) < len(examples):
+        raise ValueError(f"{len(features)} of {len(examples)} examples come with features: expected all or none")
+    return {"features": torch.cat(features)}

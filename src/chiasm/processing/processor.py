@@ -7,7 +7,7 @@ same number of tokens a picture is one shared value, `ImageLayout`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -18,6 +18,7 @@ from chiasm.errors import UserError
 from chiasm.processing.images import ImageLayout, ImageProcessing
 from chiasm.processing.pictures import PictureLimits, fingerprint, open_picture
 from chiasm.processing.tokens import PICTURE, PieceTokenizer, Tokens
+from chiasm.templates import Piece
 
 NOT_TRAINED = -100  # PyTorch's ignore_index; `chiasm.models.llava` leaves such positions out of the loss
 
@@ -28,7 +29,8 @@ class Example:
 
     `input_ids` (tokens,), every picture expanded to its placeholders; `labels` (tokens,), -100 where not trained, not
     shifted; `pixels` (tiles, 3, height, width) of all pictures in reading order; `layouts` and `picture_keys` (digests
-    of the content) one a picture; `num_cut` trained tokens that did not fit and were cut from the end.
+    of the content) one a picture; `num_cut` trained tokens that did not fit and were cut from the end. `features`
+    (tiles, patches, vision width), what a tower made of the pictures, may stand in place of the pixels.
     """
 
     input_ids: torch.Tensor
@@ -38,6 +40,7 @@ class Example:
     picture_keys: tuple[str, ...] = ()
     num_cut: int = 0
     id: str | None = None
+    features: torch.Tensor | None = None
 
     @property
     def num_trained(self) -> int:
@@ -102,7 +105,22 @@ class Processor:
         """
         pieces = self.template.render(conversation, train=train)
         pictures = [open_picture(image.source, self.limits) for image in conversation.images]
-        layouts = tuple(self.images.layout(*picture.size) for picture in pictures)
+        example = self._example(pieces, tuple(self.images.layout(*picture.size) for picture in pictures), train)
+        example.pixels = torch.cat([example.pixels, *(self.images.pixels(picture) for picture in pictures)])
+        example.picture_keys = tuple(fingerprint(picture) for picture in pictures)
+        example.id = conversation.id
+        return example
+
+    def encode_seen(self, conversation: Conversation, layouts: Sequence[ImageLayout], train: bool = False) -> Example:
+        """The same without looking at the pictures, whose layouts are known: no pixels, no picture keys."""
+        if len(layouts) != len(conversation.images):
+            raise ValueError(f"{len(layouts)} layouts for {len(conversation.images)} pictures")
+        example = self._example(self.template.render(conversation, train=train), tuple(layouts), train)
+        example.id = conversation.id
+        return example
+
+    def _example(self, pieces: Sequence[Piece], layouts: tuple[ImageLayout, ...], train: bool) -> Example:
+        """Ids and labels; no pixels yet."""
         tokens, blocks = self._expanded(self.tokenizer.encode(pieces), layouts)
         num_cut = self._cut(tokens, blocks) if train else 0
         ids = torch.tensor(tokens.ids, dtype=torch.int64)
@@ -110,11 +128,9 @@ class Processor:
         return Example(
             input_ids=ids,
             labels=ids.where(torch.tensor(tokens.trained, dtype=torch.bool), torch.tensor(NOT_TRAINED)),
-            pixels=torch.cat([torch.zeros(0, 3, size, size), *(self.images.pixels(picture) for picture in pictures)]),
+            pixels=torch.zeros(0, 3, size, size),
             layouts=layouts,
-            picture_keys=tuple(fingerprint(picture) for picture in pictures),
             num_cut=num_cut,
-            id=conversation.id,
         )
 
     def decode(self, ids: Iterable[int]) -> str:

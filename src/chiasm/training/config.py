@@ -129,6 +129,18 @@ class Stage(_Value):
     lora: Lora | None = None
     """Train adapters instead of the language model's own weights."""
     gradient_checkpointing: bool = False
+    pack: bool = False
+    """Conversations one behind the other in a row, each attending only to itself, instead of padded ones."""
+    row_length: int | None = Field(default=None, ge=2, le=10_000_000)
+    """Tokens of a packed row; None: `max_length` for each of `micro_batch_size`."""
+    row_pictures: int | None = Field(default=None, ge=1)
+    """Pictures of a packed row; None: as many as there are."""
+    features: Literal["computed", "cache"] = "computed"
+    """cache: what the frozen tower makes of a picture is computed once and kept on disk, for other runs as well."""
+    compile: bool = False
+    """Fuse the decoder's blocks with torch.compile; needs a C++ compiler on a CPU."""
+    logits_at_once: int | None = Field(default=None, ge=1)
+    """Trained positions whose logits are held at a time; None: all."""
     reset_connector: bool = False
     """Begin with a fresh connector, whatever earlier stages made of it."""
 
@@ -142,6 +154,14 @@ class Stage(_Value):
             raise ValueError(f"optim.lr_by_part names {', '.join(idle)}, which this stage does not train")
         if self.lora is not None and "language" not in self.trains:
             raise ValueError("lora adapts the language model, which this stage does not train: add it to 'trains'")
+        if self.pack and self.row_length is not None and self.row_length < self.max_length:
+            raise ValueError(f"row_length {self.row_length} holds no sample of max_length {self.max_length}")
+        if not self.pack and (self.row_length is not None or self.row_pictures is not None):
+            raise ValueError("row_length and row_pictures are for packed rows: add 'pack: true'")
+        if self.objective != "answers" and (self.pack or self.features == "cache"):
+            raise ValueError(f"objective '{self.objective}' knows neither packed rows nor cached features")
+        if self.features == "cache" and "vision" in self.trains:
+            raise ValueError("features: cache needs a frozen tower, but this stage trains 'vision'")
         if self.reset_connector and "connector" not in self.trains:
             raise ValueError("reset_connector would leave a connector that nothing trained: add it to 'trains'")
         return self

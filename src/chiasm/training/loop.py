@@ -17,6 +17,8 @@ import torch
 from torch import nn
 
 from chiasm.errors import UserError
+from chiasm.models import documents
+from chiasm.models.language import decoder_blocks
 from chiasm.models.llava import Llava
 from chiasm.training import lora, optim, state
 from chiasm.training.config import PARTS, Part, Recipe, Stage
@@ -99,10 +101,9 @@ def train_stage(run: StageRun, model: Llava, objective: Objective, resume: bool)
     log = MetricsFile(run.folder / "metrics.jsonl")
     log.forget_after(run.name, first)
     run.reporter.stage_begins(run.name, plan.num_steps, first, summary)
-    _checkpoint_activations(model, stage.gradient_checkpointing)
     stepper = _Stepper(model, objective, optimizer, list(by_name.values()), stage, low)
     clock = Clock()
-    with _stop_requests() as asked:
+    with _stop_requests() as asked, _computing(model, stage):
         for step, batch in enumerate(samples.batches(first, recipe.workers), start=first + 1):
             factor = optim.lr_factor(stage.optim, step - 1, plan.num_steps)
             metrics: dict[str, float | int | str] = {"stage": run.name, "step": step, "num_steps": plan.num_steps}
@@ -138,10 +139,9 @@ class _Stepper:
         num_targets = sum(self._objective.num_targets(sample) for sample in samples)
         if not num_targets:  # every sample of the step was unusable
             return {"num_trained": 0}
-        micro = self._stage.micro_batch_size or len(samples)
         total = 0.0
-        for begin in range(0, len(samples), micro):
-            batch = self._objective.collate(samples[begin : begin + micro])
+        for group in self._objective.groups(samples):
+            batch = self._objective.collate(group)
             batch = {name: tensor.to(self._model.device) for name, tensor in batch.items()}
             with torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._low == torch.bfloat16):
                 loss = self._objective.loss(self._model, batch)
@@ -194,6 +194,24 @@ def _save(run: StageRun, step: int, trained: dict[str, nn.Parameter], optimizer:
     state.save_state(folder / state.checkpoint_name(position), position, trained, optimizer)
     for old in state.newest_first(folder, run.name)[run.recipe.keep_checkpoints :]:
         state.remove(old)
+
+
+@contextlib.contextmanager
+def _computing(model: Llava, stage: Stage) -> Iterator[None]:
+    """Compute as `stage` asks inside the block, and as before after it: whoever comes next may generate."""
+    language: Any = model.language_model
+    _checkpoint_activations(model, stage.gradient_checkpointing)
+    model.rows_at_once = stage.logits_at_once
+    blocks = decoder_blocks(language) if stage.compile else []
+    try:
+        for block in blocks:
+            block.compile(dynamic=True)
+        with documents.attending(language) if stage.pack else contextlib.nullcontext():
+            yield
+    finally:
+        for block in blocks:
+            block._compiled_call_impl = None  # how torch itself marks a module that is not compiled
+        model.rows_at_once = None
 
 
 def _checkpoint_activations(model: Llava, wanted: bool) -> None:

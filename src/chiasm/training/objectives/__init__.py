@@ -55,6 +55,10 @@ class Objective(Protocol):
         """How many targets of the loss a sample holds."""
         ...
 
+    def groups(self, samples: list[Any]) -> list[list[Any]]:
+        """The samples of a step, parted into those that are computed at once."""
+        ...
+
     def collate(self, samples: list[Any]) -> dict[str, torch.Tensor]:
         """Samples to one batch."""
         ...
@@ -66,6 +70,12 @@ class Objective(Protocol):
     def head(self) -> nn.Module | None:
         """Parameters the objective trains beside the model's, thrown away after the stage."""
         ...
+
+
+def in_turn(samples: list[Any], at_once: int | None) -> list[list[Any]]:
+    """Parts of `at_once` samples, in order; None: a single part."""
+    size = at_once or len(samples)
+    return [samples[begin : begin + size] for begin in range(0, len(samples), size)]
 
 
 def build(stage: Stage, model: Llava, processor: Processor) -> Objective:

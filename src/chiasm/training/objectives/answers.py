@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from chiasm.data import order
+from chiasm.data import order, packing
 from chiasm.data.conversations import ConversationFile
 from chiasm.models.llava import Llava
-from chiasm.processing.batch import pad
+from chiasm.processing.batch import pack, pad
 from chiasm.processing.processor import Example, Processor
 from chiasm.training.config import Stage
-from chiasm.training.objectives import Loss
+from chiasm.training.objectives import Loss, in_turn
 
 
 class Answers:
@@ -52,9 +52,18 @@ class Answers:
         """Trained tokens."""
         return sample.num_trained
 
+    def groups(self, samples: list[Example]) -> list[list[Example]]:
+        """Micro-batches, or as many as fill a packed row."""
+        stage = self._stage
+        if not stage.pack:
+            return in_turn(samples, stage.micro_batch_size)
+        length = stage.row_length or stage.max_length * (stage.micro_batch_size or stage.batch_size)
+        sizes = [packing.Size(len(sample.input_ids), len(sample.layouts)) for sample in samples]
+        return [[samples[i] for i in row] for row in packing.rows(sizes, length, stage.row_pictures)]
+
     def collate(self, samples: list[Example]) -> dict[str, torch.Tensor]:
-        """Padded on the right."""
-        return pad(samples, "right")
+        """Padded on the right, or one behind the other."""
+        return pack(samples) if self._stage.pack else pad(samples, "right")
 
     def loss(self, model: Llava, batch: dict[str, torch.Tensor]) -> Loss:
         """Summed cross-entropy of the trained tokens."""

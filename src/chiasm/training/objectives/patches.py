@@ -29,7 +29,7 @@ from chiasm.processing.images import ImageProcessing
 from chiasm.processing.pictures import open_picture
 from chiasm.processing.processor import Processor
 from chiasm.training.config import Stage
-from chiasm.training.objectives import Loss
+from chiasm.training.objectives import Loss, in_turn
 
 BACKGROUND = 0
 
@@ -61,7 +61,7 @@ class Patches:
         path = Path(stage.data.records)
         self._raw, coco = _read(path)
         self._folder = Path(stage.data.images or path.parent)
-        self._images, self._pictures = images, coco["images"]
+        self._stage, self._images, self._pictures = stage, images, coco["images"]
         self._boxes: dict[int, list[_Box | None]] = {picture["id"]: [] for picture in self._pictures}
         for annotation in coco["annotations"]:
             if annotation["image_id"] not in self._boxes:
@@ -117,6 +117,10 @@ class Patches:
     def num_targets(self, sample: _Sample) -> int:
         """Every patch."""
         return sample.classes.shape[1]
+
+    def groups(self, samples: list[_Sample]) -> list[list[_Sample]]:
+        """Micro-batches."""
+        return in_turn(samples, self._stage.micro_batch_size)
 
     def collate(self, samples: list[_Sample]) -> dict[str, torch.Tensor]:
         """Stacked."""
