@@ -197,8 +197,9 @@ class Page:
                 const bytes = Uint8Array.from(atob(data), (sign) => sign.charCodeAt(0));
                 dropped.items.add(new File([bytes], name, {{ type: {json.dumps(kind)} }}));
               }}
+              const about = {{ bubbles: true, cancelable: true, dataTransfer: dropped }};
               for (const type of ["dragenter", "dragover", "drop"])
-                document.body.dispatchEvent(new DragEvent(type, {{ bubbles: true, cancelable: true, dataTransfer: dropped }}));
+                document.body.dispatchEvent(new DragEvent(type, about));
             }})()"""
         )
 

@@ -71,7 +71,7 @@ def test_a_picture_is_dropped_asked_about_and_kept(page: Page, api: ScriptedApi)
     ask(page, "What is this?")
     answered(page, 1)
     assert page.text(".prose") == ["A teal field."]
-    assert page.text(".usage") and "588" in page.text(".usage")[0]
+    assert "588" in page.text(".usage")[0]
     [user] = api.requests[0]["messages"]
     assert [part["type"] for part in user["content"]] == ["image_url", "text"]
     assert base64.b64decode(user["content"][0]["image_url"]["url"].partition("base64,")[2]) == png()
