@@ -16,7 +16,7 @@ from chiasm.conversation import IMAGE_MARKER
 from chiasm.data.records import RecordFile
 from chiasm.errors import UserError
 from chiasm.evals.journal import read_journal
-from chiasm.evals.task import Question, Task
+from chiasm.evals.task import Question, Task, numbered_key
 
 _EXAMPLES = 3  # named in a message; ours
 _ANSWERS = "answers*.jsonl"  # one file a process of ours writes
@@ -97,6 +97,7 @@ class _Match:
     prompts: dict[str, str] = field(default_factory=dict)
     no_answers: int = 0  # lines that are no objects, or without an id
     no_text: list[str] = field(default_factory=list)
+    times: dict[str, int] = field(default_factory=dict)
     twice: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
 
@@ -107,12 +108,14 @@ class _Match:
             self.no_answers += 1
             return
         text, prompt = record.get("text"), record.get("prompt")
-        if key not in self.known:
-            self.unknown.append(key)
+        self.times[key] = self.times.get(key, 0) + 1
+        once, key = key, numbered_key(key, self.times[key])
+        if once not in self.known:
+            self.unknown.append(once)
         elif not isinstance(text, str):
             self.no_text.append(key)
-        elif key in self.texts:
-            self.twice.append(key)
+        elif key not in self.known:
+            self.twice.append(once)
         else:
             self.texts[key] = text
             if isinstance(prompt, str):

@@ -18,7 +18,7 @@ from chiasm.errors import UserError
 from chiasm.evals.answers import answer_record
 from chiasm.evals.files import read_json
 from chiasm.evals.journal import Journal, read_journal, write_json
-from chiasm.evals.task import Question, Task
+from chiasm.evals.task import Question, Task, numbered, numbered_key
 
 RUN_FILE = "run.json"
 _GROWS = "num_questions"  # the one thing that may change: a run of the first 100 questions goes on to all
@@ -119,12 +119,10 @@ def _is_there(path: str) -> bool:
 
 def check_keys(name: str, task: Task, questions: Sequence[Question]) -> None:
     """Raise `ValueError` where a task's answers could not be matched to its questions again: a fault of its file."""
-    seen: set[str] = set()
-    for question in questions:
-        key = task.answer_key(answer_record(question, "", "", {}))
-        if key != question.key or key in seen:
+    keys = (task.answer_key(answer_record(question, "", "", {})) for question in questions)
+    for question, key in zip(questions, numbered(map(str, keys)), strict=True):
+        if key != question.key:
             raise ValueError(f"{name}: the answer to question {question.key!r} is read back as one to {key!r}")
-        seen.add(key)
 
 
 def data_digest(questions: Sequence[Question]) -> str:
@@ -141,7 +139,8 @@ def data_digest(questions: Sequence[Question]) -> str:
 def unanswered(folder: Path, task: Task, questions: Sequence[Question], stem: str = "answers") -> list[Question]:
     """The questions no process has answered yet (`stem` "ranking": ranked)."""
     files = sorted(folder.glob(f"{stem}*.jsonl"))
-    done = {task.answer_key(record) for path in files for record in read_journal(path)}
+    keys = (task.answer_key(record) for path in files for record in read_journal(path))
+    done = set(numbered(key for key in keys if key is not None))
     return [question for question in questions if question.key not in done]
 
 
@@ -218,6 +217,7 @@ def likeliest(folder: Path, task: Task, questions: Sequence[Question]) -> dict[s
     Likelihoods are of the whole option, summed over its tokens; of equals the first.
     """
     best: dict[str, str] = {}
+    times: dict[str, int] = {}
     for path in sorted(folder.glob("ranking*.jsonl")):
         for record in read_journal(path):
             key = task.answer_key(record)
@@ -226,7 +226,8 @@ def likeliest(folder: Path, task: Task, questions: Sequence[Question]) -> dict[s
                 raise UserError(
                     f"{path} holds a record that is no ranking. Remove the file; its questions are asked again"
                 )
-            best[key] = options[max(range(len(logs)), key=lambda each: float(logs[each]))]
+            times[key] = times.get(key, 0) + 1
+            best[numbered_key(key, times[key])] = options[max(range(len(logs)), key=lambda each: float(logs[each]))]
     return best if questions and all(question.key in best for question in questions) else None
 
 

@@ -6,7 +6,7 @@ on resampled marks for intervals. Everything a scorer needs to know travels in `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -82,6 +82,23 @@ def id_key(record: Mapping[str, object]) -> str | None:
     return str(identity) if isinstance(identity, int | str) and not isinstance(identity, bool) else None
 
 
+def numbered(keys: Iterable[str]) -> Iterator[str]:
+    """The keys, with a number behind one that came before: "a", "b", "a#2".
+
+    So a question that a benchmark asks again, in the same words under the same id, has a key of its own, and so have
+    the answers to it.
+    """
+    times: dict[str, int] = {}
+    for key in keys:
+        times[key] = times.get(key, 0) + 1
+        yield numbered_key(key, times[key])
+
+
+def numbered_key(key: str, times: int) -> str:
+    """A key that comes for the `times`-th time, counted from 1."""
+    return key if times == 1 else f"{key}#{times}"
+
+
 Marker = Callable[[Sequence[Question], Mapping[str, str], Rule], list[Mark]]
 
 
@@ -95,7 +112,8 @@ class Task:
     `metrics(marks)` returns names to numbers, percentages from 0 to 100; never raises on an empty class.
     `headline` is the metric to print alone. `max_tokens` is what the published runs allowed.
     `answer_key(record)` is the key of the question that a line of an answers file answers; None when the line cannot be
-    one (its `question_id` is missing). `submit(questions, texts, folder)` writes the file a scoring server takes.
+    one (its `question_id` is missing); of lines with one key the second answers "KEY#2" (`numbered`), where a benchmark
+    asks it twice. `submit(questions, texts, folder)` writes the file a scoring server takes.
     `read_answers(path, questions)` reads answers in another form than LLaVA's JSONL and returns texts by key, None when
     `path` is not of that form. `judging` says how a judge model is asked, for tasks no rule can score.
     """

@@ -96,9 +96,30 @@ def test_answers_of_llavas_scripts(tmp_path: Path) -> None:
     assert read_answers(path, "textvqa", TASK, questions).texts == {q.key: q.text[5:9] for q in questions}
 
 
-def test_a_question_said_twice_is_asked_once(tmp_path: Path) -> None:
+def test_a_question_said_twice_is_asked_and_counted_twice(tmp_path: Path) -> None:
     questions = TASK.questions(write(tmp_path, [*LINES, LINES[0]], [*ANNOTATIONS, ANNOTATIONS[0]]))
-    assert len(questions) == len(PLAIN.questions(tmp_path)) == 2
+    assert len({q.key for q in questions}) == 3
+    assert [q.key for q in PLAIN.questions(tmp_path)] == [q.key for q in questions]
+    check_keys("textvqa", TASK, questions)
+    path = tmp_path / "answers.jsonl"
+    lines = [answer_record(q, text, "m", {}) for q, text in zip(questions, ("Nokia", "noon", "LG"), strict=True)]
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    texts = read_answers(path, "textvqa", TASK, questions).texts
+    assert [texts[q.key] for q in questions] == ["Nokia", "noon", "LG"]
+    assert TASK.metrics(TASK.mark(questions, texts, "published")) == pytest.approx({"accuracy": 100 / 3})
+    path.write_text("".join(json.dumps(each) + "\n" for each in [*lines, lines[0]]))
+    with pytest.raises(
+        UserError, match=r"1 questions are answered twice or more \(0054c91397f2fe05 what is the brand\?\)"
+    ):
+        read_answers(path, "textvqa", TASK, questions)
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines[:2]))
+    with pytest.raises(UserError, match="1 of 3 questions have no answer"):
+        read_answers(path, "textvqa", TASK, questions)
+
+
+def test_a_release_with_fewer_lines_than_annotations(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"asks 2 questions and .* answers 3"):
+        TASK.questions(write(tmp_path, LINES, [*ANNOTATIONS, ANNOTATIONS[0]]))
 
 
 def test_broken_releases(tmp_path: Path) -> None:

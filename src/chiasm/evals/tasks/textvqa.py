@@ -2,7 +2,8 @@
 
 Asked as LLaVA-1.5 was: each line of `llava_textvqa_val_v051_ocr.jsonl` holds a question and the words that the Rosetta
 OCR found in the picture. The ten people's answers are in `TextVQA_0.5.1_val.json`. Without the words: task
-`textvqa_plain`. Answers files know a question by its picture, so the key is the picture and the question's text.
+`textvqa_plain`. Answers files know a question by its picture, so the key is the picture and the question's text; where
+two are alike, both are asked and counted, against the last one's people, as the published script does.
 
 Published rule: `eval_textvqa.py` and `m4c_evaluator.py` of LLaVA: answer and people's answers in MMF's form
 (`chiasm.evals.vqa_normalise`), then the people vote. Strict rule: the same without the form's quirks.
@@ -19,7 +20,7 @@ from typing import Any
 from chiasm.errors import UserError
 from chiasm.evals.files import find_file, read_json, read_records
 from chiasm.evals.soft_vote import accuracies, human_answers, vote
-from chiasm.evals.task import Mark, Question, Rule, Task, one_by_one
+from chiasm.evals.task import Mark, Question, Rule, Task, numbered, one_by_one
 from chiasm.evals.tasks._pictures import picture_folder
 from chiasm.evals.vqa_normalise import normalise
 
@@ -42,34 +43,35 @@ class Annotation:
 
 
 def _questions(data: Path) -> list[Question]:
-    known = {key_of(each.image_id, each.question): each for each in read_annotations(data, "textvqa")}
+    found = read_annotations(data, "textvqa")
+    known = {key_of(each.image_id, each.question): each for each in found}
     path = find_file(data, "textvqa", (_QUESTIONS,), folders=_FOLDERS)
     records = read_records(path)
     keys = [answer_key({"question_id": each.get("question_id"), "prompt": each.get("text")}) for each in records]
     unknown = [number for number, key in enumerate(keys) if key not in known]
-    if unknown or len(set(keys)) != len(known):
+    if unknown or len(keys) != len(found) or len(set(keys)) != len(known):
         raise UserError(
-            f"textvqa: {path} asks {len(keys):,} questions and {_ANNOTATIONS} answers {len(known):,}; {len(unknown):,} "
+            f"textvqa: {path} asks {len(keys):,} questions and {_ANNOTATIONS} answers {len(found):,}; {len(unknown):,} "
             f"of those asked have no answer. The two are not of one version (0.5.1): fetch both again"
         )
-    # Asked once, though a file may say it twice: both would be one question to every scorer.
-    once = {key: record for key, record in reversed(list(zip(keys, records, strict=True))) if key is not None}
     names = [str(record.get("image")) for record in records]
     pictures = picture_folder((path.parent, data), _PICTURES, names)
+    asked = [key for key in keys if key is not None]  # all: the others are unknown
     return [
-        _question(key, str(once[key]["text"]), pictures / str(once[key].get("image")), known[key])
-        for key in dict.fromkeys(key for key in keys if key is not None)
+        _question(key, str(record["text"]), pictures / name, known[once])
+        for key, once, record, name in zip(numbered(asked), asked, records, names, strict=True)
     ]
 
 
 def plain_questions(data: Path, task: str, ask: Callable[[str], str]) -> list[Question]:
     """The questions of the release itself, each worded by `ask`."""
     found = read_annotations(data, task)
-    once = {key_of(each.image_id, each.question): each for each in reversed(found)}
+    asked = [key_of(each.image_id, each.question) for each in found]
+    known = dict(zip(asked, found, strict=True))
     pictures = picture_folder((data, *(data / name for name in _FOLDERS)), _PICTURES, (_file(each) for each in found))
     return [
-        _question(key, ask(once[key].question), pictures / _file(once[key]), once[key])
-        for key in dict.fromkeys(key_of(each.image_id, each.question) for each in found)
+        _question(key, ask(each.question), pictures / _file(each), known[once])
+        for key, once, each in zip(numbered(asked), asked, found, strict=True)
     ]
 
 
