@@ -90,6 +90,19 @@ def test_against_other_answers_and_a_report(capsys: pytest.CaptureFixture[str]) 
     assert Path("out", TASK, "submission", "colours_upload.json").is_file()
 
 
+@pytest.mark.parametrize("how", [(), ("--json",)])
+def test_answers_only_a_server_can_score_are_said_to_be(how: tuple[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path("test.json").write_text(json.dumps([{"image": "VizWiz_test_00000000.jpg", "question": "What?"}]))
+    Path("v.jsonl").write_text(json.dumps({"question_id": "VizWiz_test_00000000.jpg", "text": "A cat."}) + "\n")
+    note = "note: only the benchmark's server knows the truth: --out FOLDER writes the file it takes"
+    assert scored("vizwiz", "v.jsonl", "--data", ".", *how) == 0
+    assert note in capsys.readouterr().err
+    assert scored("vizwiz", "v.jsonl", "--data", ".", "--out", "out", *how) == 0
+    assert note not in capsys.readouterr().err
+    written = json.loads(Path("out/vizwiz/submission/vizwiz_submission.json").read_text())
+    assert written == [{"image": "VizWiz_test_00000000.jpg", "answer": "cat"}]
+
+
 @pytest.mark.parametrize(
     ("lines", "said"),
     [

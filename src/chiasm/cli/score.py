@@ -57,6 +57,8 @@ def score(  # noqa: PLR0913, PLR0917 - one argument an option
     else:
         read = asked.answers(answers)
         scored, texts, notes = asked.score(read.texts, by_rule), read.texts, list(read.notes)
+    if not scored.metrics and found.submit is not None and found.judging is None and out is None:
+        notes = [*notes, "only the benchmark's server knows the truth: --out FOLDER writes the file it takes"]
     if as_json:
         for message in notes:
             note(message)

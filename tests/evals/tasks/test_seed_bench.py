@@ -151,6 +151,22 @@ def test_such_a_file_must_agree_with_the_benchmark(release: Path, tmp_path: Path
         read_answers(path, "seed_bench", TASK, questions)
 
 
+def test_the_file_llavas_converter_uploads_is_read(release: Path, tmp_path: Path) -> None:
+    questions = TASK.questions(release)
+    lines = [
+        {"question_id": each, "prediction": said} for each, said in (("v77", "D"), ("104933", "C"), ("101669", "B"))
+    ]
+    path = write_lines(tmp_path / "upload.jsonl", lines)
+    texts = read_answers(path, "seed_bench", TASK, questions).texts
+    assert TASK.metrics(TASK.mark(questions, texts, "published"))["accuracy"] == pytest.approx(200 / 3)
+    with pytest.raises(UserError, match="1 of 3 questions have no answer"):
+        read_answers(write_lines(path, lines[:2]), "seed_bench", TASK, questions)
+    with pytest.raises(UserError, match="1 answers are to questions the benchmark does not have"):
+        read_answers(write_lines(path, [*lines, lines[0]]), "seed_bench", TASK, questions)
+    with pytest.raises(UserError, match="1 of 3 answers name another truth"):
+        read_answers(write_lines(path, [*lines[:2], own("101669", "B", "C")]), "seed_bench", TASK, questions)
+
+
 def test_answers_of_llavas_script_are_matched(release: Path, tmp_path: Path) -> None:
     questions = TASK.questions(release)
     lines = [{"question_id": q.id, "prompt": q.text, "text": text} for q, text in zip(questions, "BAD", strict=True)]

@@ -1,9 +1,9 @@
 """SEED-Bench (Li et al., arXiv 2307.16125): four choices about a picture, or about the middle frame of a video.
 
 Read from `SEED-Bench.json`, with pictures where LLaVA's evaluation puts them: `SEED-Bench-image/<data_id>` and, for
-videos, the frame `SEED-Bench-video-image/<type>_<question>.png`. Answers may also be JSON lines of `question_id`,
-`prediction` and `gt_answer`; where SEED-Bench.json is absent, such a file in the folder is itself the truth and can be
-scored, though not asked.
+videos, the frame `SEED-Bench-video-image/<type>_<question>.png`. Answers may also be JSON lines of `question_id` and
+`prediction`, as LLaVA's converter uploads them, with or without a `gt_answer`; where SEED-Bench.json is absent, a file
+in the folder that has it is itself the truth and can be scored, though not asked.
 
 Published rule: LLaVA's `convert_seed_for_submission.py`: the answer is the letter and nothing else ("A." is wrong).
 Strict rule: `chiasm.evals.choices`.
@@ -22,7 +22,7 @@ from chiasm.errors import UserError
 from chiasm.evals.choices import lettered, option_lines, read_choice
 from chiasm.evals.files import find_file, find_path, read_json, read_records
 from chiasm.evals.prompts import OPTION_LETTER
-from chiasm.evals.task import Mark, Question, Rule, Task, one_by_one, percent
+from chiasm.evals.task import Mark, Question, Rule, Task, numbered, one_by_one, percent
 
 _FILE = "SEED-Bench.json"
 _FOLDERS = ("seed_bench", "SEED-Bench", "SEED-Bench-1")
@@ -96,18 +96,18 @@ def _own_truths(data: Path) -> Path | None:
         path
         for root in (data, *(data / name for name in _FOLDERS))
         for path in sorted(root.glob("*.jsonl"))
-        if _has_truths(path)
+        if _begins_with(path, "prediction", "gt_answer")
     ]
     if len(found) > 1:
         raise UserError(f"seed_bench: {data} holds {len(found)} files of answers with truths and no {_FILE}: leave one")
     return found[0] if found else None
 
 
-def _has_truths(path: Path) -> bool:
-    """Whether the first record of a file is one of question_id, prediction and gt_answer."""
+def _begins_with(path: Path, *names: str) -> bool:
+    """Whether the first line of a file has these fields."""
     with path.open("rb") as file:
         start = file.readline(65536)
-    return b'"gt_answer"' in start and b'"prediction"' in start
+    return all(f'"{name}"'.encode() in start for name in names)
 
 
 def _keys(records: Sequence[Mapping[str, Any]], path: Path) -> list[str]:
@@ -115,15 +115,13 @@ def _keys(records: Sequence[Mapping[str, Any]], path: Path) -> list[str]:
 
     Such files hold some questions twice, answered twice: the lines are what was counted.
     """
-    seen: dict[str, int] = {}
-    keys = []
+    ids = []
     for number, record in enumerate(records):
         identity = record.get("question_id")
         if not isinstance(identity, str | int) or not isinstance(record.get("prediction"), str):
             raise UserError(f"{path}: record {number} needs a question_id and a prediction. Write the file again")
-        times = seen[str(identity)] = seen.get(str(identity), 0) + 1
-        keys.append(str(identity) if times == 1 else f"{identity}#{times}")
-    return keys
+        ids.append(str(identity))
+    return list(numbered(ids))
 
 
 def _from_truths(path: Path) -> list[Question]:
@@ -144,8 +142,8 @@ def _from_truths(path: Path) -> list[Question]:
 
 
 def _read_answers(path: Path, questions: Sequence[Question]) -> dict[str, str] | None:
-    """Answers from JSON lines of question_id, prediction and gt_answer; the truths must be the benchmark's."""
-    if not path.is_file() or not _has_truths(path):
+    """Answers from JSON lines of question_id and prediction; truths, where they say them, must be the benchmark's."""
+    if not path.is_file() or not _begins_with(path, "question_id", "prediction") or _begins_with(path, "text"):
         return None
     if torn := RecordFile(path).torn:
         raise UserError(f"{torn}: answers must be whole. Let the run that wrote them go on, or fetch the file again")
@@ -155,7 +153,7 @@ def _read_answers(path: Path, questions: Sequence[Question]) -> dict[str, str] |
     num_others = 0
     for key, record in zip(_keys(records, path), records, strict=True):
         truth = truths.get(key)
-        num_others += isinstance(truth, Reference) and truth.answer != record.get("gt_answer")
+        num_others += isinstance(truth, Reference) and truth.answer != record.get("gt_answer", truth.answer)
         texts[key] = record["prediction"]
     if num_others:
         raise UserError(
