@@ -19,7 +19,8 @@ from chiasm.processing.pictures import PictureError, PictureLimits, open_picture
 from chiasm.serving.faults import Refused
 from chiasm.serving.fetching import fetch, read_address
 
-# All ours. 25 million pixels, laid over white or brought down from 16 bits, take one core a second. TIFF is left out: libtiff has had the most faults of all, and complains to stderr by itself.
+# All ours. Laid over white, or brought down from 16 bits, 25 million pixels keep a core busy for a second. TIFF is left
+# out: libtiff has had the most faults of all, and complains to stderr by itself.
 LIMITS = PictureLimits(
     max_pixels=25_000_000, max_bytes=20 << 20, max_scans=32, formats=("JPEG", "PNG", "WebP", "GIF", "BMP")
 )
