@@ -1,8 +1,8 @@
 """Speed and memory of `chiasm synth` with the rulebook: samples a second end to end, and the largest resident size.
 
-Contexts of a JSON-lines file are repeated under other names, each time with other three to five of their captions, until
-there are as many as asked for. Reading, asking, the journal, all checks and the output count; starting Python does too. The job is then run
-again, which asks nothing and checks everything.
+Contexts of a JSON-lines file are repeated under other names, each time with another three to five of their captions,
+until there are as many as asked for. Reading, asking, the journal, all checks and the output count; starting Python
+does too. The job is then run again, which asks nothing and checks everything.
 
     python -m bench.synthesis ../shared/data/coco_text/val2017_captions_boxes.jsonl --pictures 80000
 """

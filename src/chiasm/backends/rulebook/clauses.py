@@ -226,6 +226,7 @@ def _joined(verb: str, rest: str) -> str | None:
     if (
         verb in _POSTURES
         and second[2] not in _STILL
+        and "with" not in before
         and (found is None or found[0].kind not in ("person", "animal", "vehicle"))
     ):
         return _unbroken(f"{' '.join(before)} while {rest[second.start() :]}")

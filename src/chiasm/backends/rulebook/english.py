@@ -92,7 +92,8 @@ def more_clauses(known: Known, said: str, limit: int) -> Iterator[str]:
         new = content(clause.doing) - told
         if len(new) < 2 or clause.verb in said or not (introduced or (only and not clause.plural)):
             continue
-        if introduced and not _same_number(clause, said):
+        several = not clause.plural and len(known.marked.get(category or "", ())) > 1  # which of them is "the cat"?
+        if several or (introduced and not _same_number(clause, said)):
             continue
         told |= content(clause.doing)
         limit -= 1

@@ -113,10 +113,18 @@ class Known:
                 return True
         return False
 
+    def _credible(self, clause: Clause) -> bool:
+        """Whether its subject is what others saw too: one giraffe among four elephants is an elephant."""
+        categories = set(mentioned(clause.noun.singular)) - {"person"}
+        lone = all(self.named.get(category, 0) < 2 for category in categories) and len(self.captions) > 2
+        return not (categories and lone and self.marked and categories.isdisjoint(self.marked))
+
     @cached_property
     def clauses(self) -> tuple[Clause, ...]:
         """Who does what, from captions with a plain subject and a verb, the most telling caption first."""
-        found = [clause for clause in map(clause_of, self.tidy_captions) if clause is not None]
+        found = [
+            clause for clause in map(clause_of, self.tidy_captions) if clause is not None and self._credible(clause)
+        ]
         return tuple(_agreed(found, _sex_of) if len(found) < 2 else _agreed(_agreed(found, _sex_of), _posture_of))
 
     @cached_property
@@ -162,7 +170,7 @@ class Known:
         """Where it is: what most captions say, if they do not contradict one another about indoors and outdoors."""
         votes: Counter[Place] = Counter()
         for caption in self.captions:
-            votes.update(set(_places_in(caption.lower())))
+            votes.update(list(dict.fromkeys(_places_in(caption.lower()))))
         if not votes:
             return None
         (place, _), *others = votes.most_common()

@@ -107,6 +107,8 @@ def _definite(known: Known, rng: Random) -> list[Pair]:
         others += list(make(known, rng))
     said = " ".join(answer for _, answer in first)
     others = [pair for pair in others if pair[1] not in said]
+    if len(first) + len(others) < 2:
+        others += _on_presence(known, rng, fewest=1)
     rng.shuffle(others)
     return first + others[: max(rng.choice((2, 3)), 3 - len(first))]
 
@@ -125,8 +127,9 @@ def _on_actions(known: Known, rng: Random) -> Iterator[Pair]:
                 persons.discard(clause.noun.singular)
                 continue
         kind = f"{pair[0].rsplit(maxsplit=1)[-1]} {category_of(clause.noun)} {clause.plural}"
-        if not asked & {pair[0], kind}:
-            asked |= {pair[0], kind}
+        verb = f"{clause.verb} {category_of(clause.noun)}"
+        if not asked & {pair[0], kind, verb}:
+            asked |= {pair[0], kind, verb}
             yield pair
 
 
@@ -185,9 +188,9 @@ def _on_place(known: Known, rng: Random) -> Iterator[Pair]:
         yield question, f"It takes place {place.english}." if "scene" in question else f"It was taken {place.english}."
 
 
-def _on_presence(known: Known, rng: Random) -> Iterator[Pair]:
+def _on_presence(known: Known, rng: Random, fewest: int = 2) -> Iterator[Pair]:
     """A thing that several captions name and that the first questions did not ask for."""
-    things = worth_asking(known)
+    things = worth_asking(known, fewest)
     if not things:
         return
     noun = rng.choice(things)

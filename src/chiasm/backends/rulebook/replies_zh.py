@@ -26,6 +26,10 @@ def conversation(known: Known, rng: Random) -> str:
     said = "".join(answer for _, answer in first)
     others = [pair for pair in others if pair[1] not in said]
     others = [pair for pair in others if not (pair[1].startswith("有") and pair[0][3:-2] in said)]
+    if len(others) < 2:
+        asked = {question for question, _ in others}
+        more = [pair for pair in _on_presence(known, rng, fewest=1) if pair[0] not in asked]
+        others += [pair for pair in more if pair[0][3:-2] not in said or not others]
     rng.shuffle(others)
     pairs = [pair for pair in first if pair[1]] + others[: max(rng.choice((2, 3)), 3 - len(first))]
     topic = topic_of(known)
@@ -143,9 +147,9 @@ def _on_place(known: Known, rng: Random) -> Iterator[Pair]:
         yield rng.choice(("这张照片是在哪里拍的？", "这个场景在什么地方？")), f"在{place.chinese}。"
 
 
-def _on_presence(known: Known, rng: Random) -> Iterator[Pair]:
+def _on_presence(known: Known, rng: Random, fewest: int = 2) -> Iterator[Pair]:
     """A thing that several captions name and that the first questions did not ask for."""
-    if things := worth_asking(known):
+    if things := worth_asking(known, fewest):
         name = rng.choice(things).chinese
         yield f"图中有{name}吗？", rng.choice((f"有，图中可以看到{name}。", f"有，画面里有{name}。"))
 
@@ -174,7 +178,9 @@ def _named(known: Known) -> str:
 
 
 def _asked(lesson: Lesson, rng: Random) -> str:
-    return rng.choice(("", "", "看看这张图，", "从画面来看，", "结合图中的情形，")) + rng.choice(lesson.ask)
+    question = rng.choice(lesson.ask)
+    opening = rng.choice(("", "", "看看这张图，", "从画面来看，", "结合图中的情形，"))
+    return question if "画面" in question or "这张图" in question else f"{opening}{question}"
 
 
 def _connected(said: list[str], rng: Random) -> str:

@@ -67,9 +67,9 @@ def called(known: Known, category: str, *, several: bool = False) -> Name:
     return own if chosen is None else Name(chosen.singular, chosen.plural, chosen.chinese, chosen.measure)
 
 
-def worth_asking(known: Known) -> list[Noun]:
-    """Things that several captions name in one number, and that are not who does something."""
-    enough = 2 if len(known.captions) > 2 else 1
+def worth_asking(known: Known, fewest: int = 2) -> list[Noun]:
+    """Things that `fewest` captions name, all in one number, and that are not who does something."""
+    enough = fewest if len(known.captions) > 2 else 1
     subjects = {category_of(clause.noun) for clause in known.clauses} - {None}
     return [
         noun
@@ -82,9 +82,7 @@ def worth_asking(known: Known) -> list[Noun]:
     ]
 
 
-_BARE = word_set("floor wall window door ") | word_set(
-    "animal food fruit vegetable meat cheese bread rice soup pasta broccoli"
-)
+_BARE = word_set("animal food fruit vegetable meat cheese bread rice soup pasta broccoli floor wall window door")
 
 
 def surely_absent(known: Known, rng: Random) -> str | None:
