@@ -116,7 +116,8 @@ def assistant(model: str | None) -> Any:
     def endless(x: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = head(x).clone()
         logits[..., ends] = -torch.inf
-        logits[..., 256:] = logits[..., 256:] if model is not None else -torch.inf  # bytes, which have a text
+        if model is None:
+            logits[..., 94:] = -torch.inf  # what is left are the printable letters of ASCII
         return logits
 
     found.model.logits = endless
