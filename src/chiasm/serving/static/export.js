@@ -2,7 +2,7 @@
 
 import { shownAnswer } from "./conversation.js";
 
-/** Everything, pictures as data URLs; `messages` can be sent to any server of the protocol as it is. */
+/** Everything, pictures as data URLs: `messages` has the protocol's roles and parts, with names and other versions beside. */
 export async function asJson(conversation, address) {
   const turns = [];
   for (const turn of conversation.turns) {
