@@ -114,6 +114,17 @@ def test_pictures_turns_and_sampling_arrive(client: OpenAI, model: ScriptedChatM
     assert (sampling.stop, sampling.max_tokens) == (("sofa",), 5)
 
 
+def test_messages_of_the_user_in_a_row_are_one_turn(client: OpenAI, model: ScriptedChatModel) -> None:
+    # How Gradio's load_chat writes a picture with a question; OpenAI's own models take it.
+    shown: list[dict[str, object]] = [{"type": "image_url", "image_url": {"url": data_url(png())}}]
+    messages = [{"role": "user", "content": shown}, {"role": "user", "content": "What is"}]
+    client.chat.completions.create(model=NAME, messages=[*messages, {"role": "user", "content": "this?"}])  # type: ignore[misc,list-item]
+    conversation, _ = model.asked[-1]
+    (turn,) = conversation.messages
+    assert isinstance(turn.parts[0], Image)
+    assert turn.parts[1] == Text("\nWhat is\nthis?")
+
+
 def test_without_bounds_the_servers_own_hold(server: Running, model: ScriptedChatModel) -> None:
     for fields in ({}, {"max_tokens": 10**12}, {"max_tokens": None, "stop": None, "temperature": None}):
         assert server.ask(question(**fields))[0] == 200

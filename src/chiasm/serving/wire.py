@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -217,17 +217,21 @@ def _conversation(request: ChatRequest) -> Conversation:
     messages: list[dict[str, object]] = []
     for message in request.messages:
         role = "system" if message.role == "developer" else message.role
-        if isinstance(message.content, str):
-            messages.append({"role": role, "content": message.content})
-            continue
         content: list[dict[str, object]] = []
-        for part in message.content:
+        for part in (
+            [TextPart(type="text", text=message.content)] if isinstance(message.content, str) else message.content
+        ):
             if isinstance(part, TextPart):
                 content.append({"type": "text", "text": part.text})
             else:
                 urls.append(part.image_url if isinstance(part.image_url, str) else part.image_url.url)
                 content.append({"type": "image_url", "image_url": {"url": str(len(urls) - 1)}})
-        messages.append({"role": role, "content": content})
+        before = messages[-1] if messages and role == "user" == messages[-1]["role"] else None
+        if before is None:
+            messages.append({"role": role, "content": content})
+        else:
+            # OpenAI's models take several messages of the user in a row, and Gradio sends each picture as one.
+            before["content"] = [*cast("list[object]", before["content"]), {"type": "text", "text": "\n"}, *content]
     try:
         conversation = Conversation.from_openai(messages)
         conversation.check_turns()
