@@ -116,7 +116,9 @@ def test_again_asks_nothing_and_a_limit_may_grow(model: Knowing, capsys: pytest.
     assert evaluate(TASK, "--data", "data", "--out", "out") == 0
     assert len(model.asked) == 12
     assert len(model.opened) == 2  # not for the third run
-    assert "num_questions was 12, now 4" in error(capsys, TASK, "--data", "data", "--out", "out", "--limit", "4")
+    assert "the answers to 12 questions, more than the 4 asked now" in error(
+        capsys, TASK, "--data", "data", "--out", "out", "--limit", "4"
+    )
 
 
 def test_another_model_or_longer_answers_need_another_folder(

@@ -134,6 +134,9 @@ def test_published_numbers_stand_beside_only_on_the_same_questions(tmp_path: Pat
     text = (tmp_path / "whole" / "report.md").read_text()
     assert "| LLaVA-1-7B | LLaVA-1.5-7B | LLaVA-1.5-13B | LLaVA-1.6-7B |" in text
     assert "| f1 | 80.0 | [80.0, 80.0] | 80.0 |  | 85.9 | 85.9 | 86.5 |" in text
+    summary = (tmp_path / "whole" / "report.html").read_text().partition('<section id="of-')[0]
+    assert "<th scope=col>LLaVA-1.5-7B" in summary
+    assert "LLaVA-1-7B" not in summary  # whose f1 nobody published: its column would be empty
 
 
 def test_a_set_only_its_server_can_score_has_no_numbers(tmp_path: Path, asked: Asked) -> None:

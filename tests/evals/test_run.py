@@ -151,7 +151,10 @@ def test_answers_of_another_run_are_not_mixed_in(tmp_path: Path, asked: list[Que
         ({"weights": "abc"}, "weights was '', now 'abc'"),
         ({"data": "f00"}, "data was"),
         ({"max_tokens": 9, "dtype": "bfloat16"}, "max_tokens was 8, now 9; dtype was None, now 'bfloat16'"),
-        ({"num_questions": 3}, "num_questions was 12, now 3"),
+        (
+            {"num_questions": 3},
+            r"answers to 12 questions, more than the 3 asked now. .* chiasm score colours .* --limit 3",
+        ),
     ):
         with pytest.raises(UserError, match=said):
             replace(run, **changes).enter(tmp_path)  # type: ignore[arg-type]

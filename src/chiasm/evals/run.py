@@ -52,6 +52,12 @@ class Run:
             differ = []
         elif not differ and old:
             return
+        if old and differ == [_GROWS]:
+            raise UserError(
+                f"{folder} holds the answers to {old.num_questions:,} questions, more than the {self.num_questions:,} "
+                f"asked now. Score those with chiasm score {self.task} {folder} --limit {self.num_questions}, or name "
+                "another folder with --out"
+            )
         if differ:
             what = "; ".join(f"{name} was {getattr(old, name)!r}, now {getattr(self, name)!r}" for name in differ)
             raise UserError(f"{folder} holds answers of another run: {what}. Name another folder with --out")

@@ -50,7 +50,8 @@ def _json(value: object) -> str:
 
 
 def _summary(entries: Sequence[Entry]) -> str:
-    models = list(dict.fromkeys(model for entry in entries for model in beside(entry)))
+    known = ((model, of, entry.headline) for entry in entries for model, of in beside(entry).items())
+    models = list(dict.fromkeys(model for model, of, headline in known if headline in of))
     rows = []
     for entry in entries:
         score, others = entry.score, {model: values.get(entry.headline) for model, values in beside(entry).items()}
