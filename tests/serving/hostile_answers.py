@@ -1,0 +1,41 @@
+"""What a model, or whoever speaks through it, may say to take over the page it is shown on."""
+
+from __future__ import annotations
+
+# What a model might be made to say. Each tries to call `hit()`; none may.
+HOSTILE = [
+    "<script>hit()</script>",
+    "<img src=x onerror=hit()>",
+    "<img src=x onerror=&#104;it()>",
+    "<svg onload=hit()>",
+    "<svg><script>hit()</script></svg>",
+    "<svg><animate onbegin=hit() attributeName=x dur=1s>",
+    "<iframe src=javascript:parent.hit()></iframe>",
+    "<iframe srcdoc='<script>parent.hit()</script>'></iframe>",
+    "<body onload=hit()>",
+    "<details open ontoggle=hit()>",
+    "<video><source onerror=hit()></video>",
+    "<input autofocus onfocus=hit()>",
+    "<marquee onstart=hit()>",
+    "<object data=javascript:hit()>",
+    "<embed src=javascript:hit()>",
+    "<a href=javascript:hit()>press</a>",
+    "<math><mtext></form><form><mglyph><style></math><img src onerror=hit()>",
+    "<style>@import 'javascript:hit()';</style>",
+    "<link rel=stylesheet href=javascript:hit()>",
+    "<meta http-equiv=refresh content='0;url=javascript:hit()'>",
+    "<base href=javascript:hit()//>",
+    "<form action=javascript:hit()><button>press</button></form>",
+    "<template><script>hit()</script></template>",
+    "</p></div></article><script>hit()</script>",
+    "[press](javascript:hit())",
+    "![x](x' onerror='hit())",
+    "[press](data:text/html,<script>parent.hit()</script>)",
+    "```html\n<script>hit()</script>\n```",
+    "`<img src=x onerror=hit()>` **<img src=x onerror=hit()>** *<svg onload=hit()>*",
+    "- <img src=x onerror=hit()>\n1. <script>hit()</script>\n# <img src=x onerror=hit()>",
+    "[0.1, 0.1, 0.9, 0.9]<img src=x onerror=hit()>",
+    "{{constructor.constructor('hit()')()}} ${hit()} <%= hit() %>",
+    "javascript:hit() \u202e<script>hit()</script>\u0000\ufeff",
+    "<scr<script>ipt>hit()</scr</script>ipt>",
+]
