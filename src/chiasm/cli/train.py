@@ -16,6 +16,10 @@ def train(
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe as YAML and stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. [default: best here]")] = None,
+    cache_gb: Annotated[float, typer.Option(help="What stages with `features: cache` may keep, in all.", min=0)] = 50.0,
+    cache_dir: Annotated[
+        Path | None, typer.Option(help="The folder they keep it in. [default: ~/.cache/chiasm/features]")
+    ] = None,
 ) -> None:
     """Train a model: the stages of a recipe, one after the other.
 
@@ -51,12 +55,14 @@ def train(
         check_names(resolved)
         sys.stdout.write(resolved.to_yaml())
         return
+    from chiasm.training.features import CacheSettings
     from chiasm.training.run import run
 
     folder = out if out is not None else Path("runs") / resolved.name
     reporter = RunReporter()
     try:
-        final = run(resolved, folder, resume=resume, reporter=reporter, device=device)
+        cache = CacheSettings(cache_dir, cache_gb)
+        final = run(resolved, folder, resume=resume, reporter=reporter, device=device, cache=cache)
     except Interrupted as stop:
         reporter.close()
         print(f"{stop}; saved. Go on with: chiasm train --resume --out {folder}", file=sys.stderr)

@@ -167,6 +167,11 @@ def open_picture(source: object, limits: PictureLimits = DEFAULT_LIMITS, *, name
     )
 
 
+def read_picture(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> bytes:
+    """The bytes of a picture's file, not decoded; raises `PictureError` for what `open_picture` would not read."""
+    return _read_file(path, limits, _printable(str(path)))
+
+
 def fingerprint(image: Image.Image) -> str:
     """Digest of an RGB picture's size and pixels, as hex: equal for equal pictures only, so caches may key on it."""
     if image.mode != "RGB":

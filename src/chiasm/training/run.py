@@ -26,8 +26,10 @@ from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
 from chiasm.training import checking, lora, objectives, state
 from chiasm.training.config import Recipe, Stage
+from chiasm.training.features import CacheSettings, TowerFeatures
 from chiasm.training.loop import StageRun, freeze, frozen_dtype, part_of, train_stage
 from chiasm.training.metrics import Reporter, Silent
+from chiasm.training.objectives.answers import Answers
 from chiasm.training.origin import build_model
 from chiasm.version import __version__
 
@@ -140,11 +142,13 @@ def run(
     after_stage: AfterStage | None = None,
     device: str | None = None,
     final: Path | None = None,
+    cache: CacheSettings | None = None,
 ) -> Path:
     """Train a recipe in the folder `out` and return the folder of the finished model: `final`, by default in `out`.
 
     `after_stage` is called with "start" before the first stage and with each stage's name after it, with the model in
     eval mode; a resumed run begins with calling it for the stage that was finished last, in case that was cut short.
+    `cache` says where stages with `features: cache` keep them.
     Raises `UserError`, or `Interrupted` when a signal stopped the run after it saved itself.
     """
     reporter = reporter or Silent()
@@ -177,7 +181,7 @@ def run(
         _call(after_stage, ["start", *recipe.stages][done], model, processor)
     for name, stage in list(recipe.stages.items())[done:]:
         stage_run = StageRun(name, stage, recipe, out, folder.run_id, reporter)
-        _train(stage_run, folder, model, processor, resume)
+        _train(stage_run, folder, model, processor, resume, cache or CacheSettings())
         if after_stage is not None:
             _call(after_stage, name, model, processor)
     model.to(getattr(torch, recipe.model.dtype))
@@ -199,7 +203,9 @@ def stage_processor(processor: Processor, stage: Stage) -> Processor:
     return changed
 
 
-def _train(run: StageRun, folder: _Folder, model: Llava, processor: Processor, resume: bool) -> None:
+def _train(
+    run: StageRun, folder: _Folder, model: Llava, processor: Processor, resume: bool, cache: CacheSettings
+) -> None:
     if run.stage.reset_connector:
         torch.manual_seed(run.recipe.seed)
         config = model.config
@@ -211,6 +217,10 @@ def _train(run: StageRun, folder: _Folder, model: Llava, processor: Processor, r
     for note in objective.notes():
         run.reporter.note(note)
     folder.check_data(run.name, objective.digest())
+    if run.stage.features == "cache" and isinstance(objective, Answers):  # `Stage` lets no other objective ask for it
+        features = TowerFeatures(model, stage_processor(processor, run.stage), frozen_dtype(run.recipe), cache)
+        features.fill(objective.pictures(), run.recipe.workers, run.reporter)
+        objective.see_through(features)
     train_stage(run, model, objective, resume)
     # Parameters, not the state dict: that names tied weights twice.
     trained = {

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import torch
 from torch import nn
 
+from chiasm.conversation import RecordError
 from chiasm.data import order, packing
 from chiasm.data.conversations import ConversationFile
 from chiasm.models.llava import Llava
 from chiasm.processing.batch import pack, pad
 from chiasm.processing.processor import Example, Processor
 from chiasm.training.config import Stage
+from chiasm.training.features import TowerFeatures
 from chiasm.training.objectives import Loss, in_turn
 
 
@@ -21,6 +26,7 @@ class Answers:
         self._data = ConversationFile(stage.data.records, stage.data.images)
         self._processor = processor
         self._stage = stage
+        self._features: TowerFeatures | None = None
         self._lengths = self._data.word_lengths() if stage.data.order == "modality_length" else []
 
     def __len__(self) -> int:
@@ -44,8 +50,23 @@ class Answers:
         """Of the record file."""
         return self._data.records.digest()
 
+    def pictures(self) -> Iterator[str | Path]:
+        """The files of all pictures, as often as they are shown."""
+        for index in range(len(self)):
+            try:
+                images = self._data[index].images
+            except RecordError:
+                continue  # named when the sample is asked for
+            yield from (image.source for image in images if isinstance(image.source, str | Path))
+
+    def see_through(self, features: TowerFeatures) -> None:
+        """From now on samples come with features in place of pixels."""
+        self._features = features
+
     def sample(self, index: int) -> Example:
         """The conversation as the model sees it."""
+        if self._features is not None:
+            return self._features.example(self._data[index])
         return self._processor.encode(self._data[index], train=True)
 
     def num_targets(self, sample: Example) -> int:

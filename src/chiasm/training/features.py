@@ -1,0 +1,180 @@
+"""What a frozen tower makes of the pictures of a stage: computed once, then read from disk by every epoch and run.
+
+Kept by the digest of the picture's file, under a key of everything that decides the numbers: the tower's weights and
+configuration, the layer, the image policy, the type of number. It knows nothing of texts or losses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from chiasm.conversation import Conversation
+from chiasm.data.features import Damaged, FeatureStore
+from chiasm.errors import UserError
+from chiasm.models import vision
+from chiasm.models.llava import Llava
+from chiasm.processing.images import ImageLayout
+from chiasm.processing.pictures import PictureError, open_picture, read_picture
+from chiasm.processing.processor import Example, Processor
+from chiasm.training.metrics import Reporter
+
+GIGABYTE = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """Where features are kept and how many gigabytes (1e9 bytes) they may take there in all, other runs' included."""
+
+    folder: Path | None = None
+    """None: `chiasm/features` in the user's folder of caches."""
+    max_gb: float = 50.0
+
+    def root(self) -> Path:
+        """The folder itself."""
+        if self.folder is not None:
+            return self.folder
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "chiasm" / "features"
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    digest: str
+    source: Path
+    layout: ImageLayout
+
+
+class TowerFeatures:
+    """Features of pictures, from disk where they are there and else from the tower, which must be frozen."""
+
+    def __init__(self, model: Llava, processor: Processor, dtype: torch.dtype, settings: CacheSettings) -> None:
+        self._model, self._processor, self._settings, self._dtype = model, processor, settings, dtype
+        model.vision_tower.requires_grad_(False).to(dtype=dtype).eval()
+        config = model.config
+        key = {
+            "tower": _digest(model),
+            "layer": config.feature_layer,
+            "class_token": config.class_token,
+            "images": processor.images.model_dump(mode="json"),
+        }
+        self._store = FeatureStore(settings.root(), key, config.vision_width, dtype)
+        self._digests: dict[str, str] = {}
+
+    def fill(self, sources: Iterable[str | Path], workers: int, reporter: Reporter) -> None:
+        """Compute what is missing, after saying how much that is. Pictures that cannot be read are passed over.
+
+        Raises `UserError` with both numbers when it would not fit.
+        """
+        distinct = list(dict.fromkeys(Path(source) for source in sources))
+        with ThreadPoolExecutor(workers, thread_name_prefix="pictures") as pool:
+            missing = {each.digest: each for each in pool.map(self._looked_at, distinct) if each is not None}
+            if not missing:
+                reporter.note(f"features: all {len(distinct)} pictures are in {self._store.folder}")
+                return
+            self._check_room(list(missing.values()), reporter)
+            self._check_steady(next(iter(missing.values())))
+            waiting = f"features: another process is writing to {self._store.folder}; waiting for it"
+            with self._store.writing(lambda: reporter.note(waiting)) as add:
+                left = [each for digest, each in missing.items() if digest not in self._store]
+                for done, (each, x) in enumerate(self._computed(left, pool), start=1):
+                    add(each.digest, each.layout, x)
+                    if done * 10 // len(left) > (done - 1) * 10 // len(left):
+                        reporter.note(f"features: {done} of {len(left)} pictures")
+
+    def example(self, conversation: Conversation) -> Example:
+        """A conversation as the model sees it, with features in place of pixels. Runs in worker threads."""
+        seen = [self._of(Path(str(image.source))) for image in conversation.images]
+        example = self._processor.encode_seen(conversation, [layout for layout, _ in seen], train=True)
+        empty = torch.zeros(0, self._processor.images.one_tile().tokens_per_tile, self._model.config.vision_width)
+        example.features = torch.cat([empty.to(self._dtype), *(x for _, x in seen)])
+        return example
+
+    def _of(self, source: Path) -> tuple[ImageLayout, torch.Tensor]:
+        if str(source) not in self._digests:
+            self._digests[str(source)] = self._file_digest(source)
+        digest = self._digests[str(source)]
+        if digest in self._store:
+            try:
+                layout = self._store.layout(digest)
+                return layout, self._store.read(digest)
+            except (Damaged, KeyError):  # KeyError: another thread found the same
+                pass
+        picture = open_picture(source, self._processor.limits)
+        layout = self._processor.images.layout(*picture.size)
+        return layout, self._encode(self._processor.images.pixels(picture)).cpu()
+
+    def _looked_at(self, source: Path) -> _Missing | None:
+        """What must be computed for a file; None where nothing must, or can."""
+        try:
+            digest = self._digests[str(source)] = self._file_digest(source)
+            if self._store.sound(digest):
+                return None
+            picture = open_picture(source, self._processor.limits)
+        except PictureError:
+            self._digests.pop(str(source), None)
+            return None  # whoever asks for the sample gets the error, counts and names it
+        return _Missing(digest, source, self._processor.images.layout(*picture.size))
+
+    def _file_digest(self, source: Path) -> str:
+        return hashlib.sha256(read_picture(source, self._processor.limits)).hexdigest()
+
+    def _check_room(self, missing: list[_Missing], reporter: Reporter) -> None:
+        needed = sum(self._store.num_bytes(each.layout) for each in missing) / GIGABYTE
+        stored, most = self._store.stored_bytes() / GIGABYTE, self._settings.max_gb
+        what = f"the features of {len(missing)} pictures take {needed:.3g} GB"
+        root = self._store.root
+        if stored + needed > most:
+            raise UserError(
+                f"{what}; {root} holds {stored:.3g} GB and may hold {most:g}. Allow more with --cache-gb "
+                f"{stored + needed:.3g}, delete what is not needed, or leave 'features: cache' out of the stage"
+            )
+        there = next(folder for folder in (root, *root.absolute().parents) if folder.exists())
+        free = shutil.disk_usage(there).free / GIGABYTE
+        if needed > free:
+            raise UserError(f"{what}, but {there} has {free:.3g} GB left. Name another --cache-dir")
+        reporter.note(f"features: {what.removeprefix('the features of ')} in {self._store.folder}")
+
+    def _check_steady(self, each: _Missing) -> None:
+        """A policy that gives other pixels every time has no features that could be kept."""
+        picture = open_picture(each.source, self._processor.limits)
+        if not torch.equal(self._processor.images.pixels(picture), self._processor.images.pixels(picture)):
+            raise UserError(
+                f"image policy '{self._processor.images.policy}' gives other pixels each time: leave 'features: cache' "
+                "out of the stage"
+            )
+
+    def _computed(self, missing: list[_Missing], pool: ThreadPoolExecutor) -> Iterator[tuple[_Missing, torch.Tensor]]:
+        """Picture by picture, never several in one batch: a batch's shape may change the last bits."""
+        for begin in range(0, len(missing), 8):  # decoded ahead, ours
+            some = missing[begin : begin + 8]
+            for each, pixels in zip(some, pool.map(self._pixels, some), strict=True):
+                yield each, self._encode(pixels)
+
+    def _pixels(self, each: _Missing) -> torch.Tensor:
+        return self._processor.images.pixels(open_picture(each.source, self._processor.limits))
+
+    def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """As `Llava.encode_images` does in the loop, up to the connector."""
+        config, device = self._model.config, self._model.device
+        low = self._dtype == torch.bfloat16
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=low):
+            pixels = pixels.to(device, self._dtype)
+            x = vision.features(self._model.vision_tower, pixels, config.feature_layer, config.class_token)
+        return x.to(self._dtype)
+
+
+def _digest(model: Llava) -> str:
+    """Of the tower's configuration and weights."""
+    digest = hashlib.sha256(json.dumps(model.config.vision, sort_keys=True).encode())
+    for name, tensor in sorted(model.vision_tower.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
