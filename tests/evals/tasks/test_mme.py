@@ -110,6 +110,7 @@ def test_pairs_hold_in_any_order_and_in_resamples(release: Path) -> None:
     of_count = [mark for mark in marks if mark.question.category == "count"]
     first, second = of_count[:2], of_count[2:]
     assert TASK.metrics([*first, *first, *second])["count"] == pytest.approx(100 * 5 / 6 + 100 * 2 / 3)
+    assert TASK.metrics(first) == {"perception": 200.0, "count": 200.0}  # nothing was asked of the other 13 tasks
 
 
 def test_no_questions_no_failure() -> None:

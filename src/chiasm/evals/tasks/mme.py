@@ -234,6 +234,7 @@ def _mark(question: Question, text: str, rule: Rule) -> Mark:
 
 
 def _metrics(marks: Sequence[Mark]) -> dict[str, float]:
+    """Of a part of the questions only the tasks it has; `perception` and `cognition` are the sums of those."""
     # A picture drawn twice by a resample is there twice with both its questions: its copies are counted by the first.
     pictures: dict[str, _Picture] = {}
     for mark in marks:
@@ -249,11 +250,12 @@ def _metrics(marks: Sequence[Mark]) -> dict[str, float]:
         parts = (picture.num, picture.num_right, picture.copies, num_right)
         sums[picture.task] = [old + new for old, new in zip(sums[picture.task], parts, strict=True)]
     scores = {
-        task: 100 * right / num + 100 * both / num_pictures if num else 0.0
+        task: 100 * right / num + 100 * both / num_pictures
         for task, (num, right, num_pictures, both) in sums.items()
+        if num
     }
-    perception, cognition = (sum(scores[task] for task in tasks) for tasks in (PERCEPTION, COGNITION))
-    return {"perception": perception, "cognition": cognition, **scores}
+    perception, cognition = ([scores[task] for task in tasks if task in scores] for tasks in (PERCEPTION, COGNITION))
+    return {"perception": sum(perception), **({"cognition": sum(cognition)} if cognition else {}), **scores}
 
 
 class _Picture:
