@@ -12,7 +12,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check lint types layers budgets test demo bench bench-eval format lock clean
+.PHONY: help setup check lint types layers budgets test demo bench bench-eval bench-train format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench: $(READY) ## compare speed with transformers, as ratios
 
 bench-eval: $(READY) ## compare the speed of answering benchmarks with transformers, as ratios
 	$(BIN)/python -m bench.evaluation $(ARGS)
+
+bench-train: $(READY) ## compare the speed and memory of training with transformers, as ratios
+	$(BIN)/python -m bench.training $(ARGS)
 
 format: $(READY) ## put imports and layout in order
 	$(BIN)/ruff check --fix-only .
