@@ -163,7 +163,7 @@ def entry_of(scored: Scored, model: str, about: str, headline: str, intervals: I
         if known is None
         else PublishedNumbers(
             on=known.on,
-            comparable=scored.num_total in known.sizes,
+            comparable=len(scored.marks) == scored.num_total and scored.num_total in known.sizes,
             source=known.source,
             values={model: dict(of) for model, of in known.values.items()},
         ),
