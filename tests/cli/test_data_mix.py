@@ -64,6 +64,8 @@ def test_the_seed_decides(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
         (("m.yaml", "--out", "o.json", "--images", "nowhere"), 1, "nowhere does not exist"),
         (("m.yaml", "--out", "o.json", "--root", "nowhere"), 1, "nowhere/mine.json"),
         (("m.yaml", "--out", "mine.json/o.json"), 1, "could not be written"),
+        (("m.yaml", "--out", "mine.json"), 1, "mine.json is read as source mine"),
+        (("m.yaml", "--out", "./mine.json", "--format", "jsonl"), 1, "is read as source mine"),
         (("none.yaml", "--out", "o.json"), 1, "cannot read the mixture none.yaml"),
         (("llava_v15", "--out", "o.json"), 1, "did you mean 'llava_v15_mix665k'"),
         (("llava_v15_mix665k", "--out", "o.json"), 1, "gqa: no train_balanced_questions.json"),
@@ -95,3 +97,6 @@ def test_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (folder / "p.html").read_text("utf-8").startswith("<!doctype html>")
     assert run("data", "show", "mine.json", "--page", "p.html", "--tiles", "t") == 2
     assert run("data", "show", "mine.json", "--page", folder) == 1
+    before = (folder / "mine.json").read_bytes()
+    assert run("data", "show", "mine.json", "--page", folder / "mine.json") == 1
+    assert (folder / "mine.json").read_bytes() == before

@@ -150,6 +150,31 @@ def test_what_cannot_work_is_refused_before_anything_is_asked(
     assert said.err.count("\n") <= 2
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--out", "{captions}"),
+        ("--out", "{folder}/o.json", "--report", "{captions}"),
+        ("--out", "{folder}/o.json", "--report", "{folder}/./o.json"),
+        ("--out", "{folder}/o.json", "--report", "{folder}/b.json", "--exclude-benchmark", "{folder}/b.json"),
+        ("--out", "{folder}"),
+        ("--out", "."),
+    ],
+)
+def test_nothing_is_written_over_what_is_read(
+    arguments: tuple[str, ...], captions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "b.json").write_text('{"image": "a.jpg"}\n')
+    before = captions.read_bytes()
+    given = [argument.format(captions=captions, folder=tmp_path) for argument in arguments]
+    assert exit_code("synth", "detail", "--captions", captions, *given) == 1
+    said = capsys.readouterr().err
+    assert "a fault of chiasm" not in said
+    assert "ame" in said  # "Name another file", "--out names the file"
+    assert captions.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({captions.name, "b.json"})
+
+
 def test_an_unknown_kind(captions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("synth", "details", "--captions", captions, "--out", tmp_path / "o.json") == 1
     assert "no kind called 'details': did you mean 'detail'?" in capsys.readouterr().err

@@ -123,6 +123,12 @@ def test_records_of_each_form(tmp_path: Path) -> None:
         ({"boxes": [[1, 2, 3, 4]]}, "form [category, x, y, width, height]"),
         ({"boxes": [], "instances": [{"category": "cup", "bbox": [0, 0, 30, 40]}]}, "corners above 1"),
         ({"image_id": "3"}, "'image_id' is not a number"),
+        ({"boxes": 5}, "'boxes' is not a list"),
+        ({"boxes": {"cup": [5, 2, 10, 10]}}, "'boxes' is not a list"),
+        ({"boxes": [], "instances": True}, "'instances' is not a list"),
+        ({"boxes": [["cup", 1, 1, 10**400, 5]]}, "form [category, x, y, width, height]"),
+        ({"image": "\ud800.jpg"}, "half a character"),
+        ({"id": {"a": 1}}, "'id' is neither text nor a number"),
     ],
 )
 def test_a_bad_record_is_counted_and_named(tmp_path: Path, change: dict[str, object], what: str) -> None:
@@ -134,7 +140,32 @@ def test_a_bad_record_is_counted_and_named(tmp_path: Path, change: dict[str, obj
 def test_a_picture_that_comes_twice_comes_once(tmp_path: Path) -> None:
     source = Source(lines(tmp_path / "a.jsonl", PIXELS, PIXELS, {**PIXELS, "captions": ["Another."]}))
     assert [context.captions for context in source.read()] == [("A cup.",), ("Another.",)]
-    assert source.tally.counts == {"pictures that came twice left out": 1}
+    assert source.tally.counts == {
+        "pictures that came twice left out": 1,
+        "pictures called like an earlier one: the ids of their records are the same": 1,
+    }
+
+
+def test_null_stands_for_no_boxes_and_whole_floats_for_pixels(tmp_path: Path) -> None:
+    without = {**PIXELS, "boxes": None, "instances": None, "id": None}
+    path = lines(tmp_path / "a.jsonl", without, {**PIXELS, "width": 50.0, "height": 20.0, "id": "s\ud800"})
+    assert list(Source(path).read()) == [
+        Context("000000000003", "000000000003.jpg", ("A cup.",), (), 50, 20),
+        Context("s", "000000000003.jpg", ("A cup.",), (Box("cup", 0.1, 0.1, 0.3, 0.6),), 50, 20),
+    ]
+
+
+def test_pictures_lost_by_their_form_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "names.json").write_text(json.dumps({"a.jpg": ["A dog."], "b.jpg": [], "c.jpg": "A cat."}))
+    source = Source(tmp_path / "names.json")
+    assert [context.id for context in source.read()] == ["a"]
+    assert source.tally.counts == {"pictures without a list of captions left out": 2}
+    assert source.tally.first == {"pictures without a list of captions left out": "b.jpg"}
+    twice = {**CAPTIONS, "images": [*IMAGES, {"id": 9, "file_name": "other.jpg", "width": 200, "height": 100}]}
+    (tmp_path / "twice.json").write_text(json.dumps(twice))
+    source = Source(tmp_path / "twice.json")
+    list(source.read())
+    assert source.tally.first["pictures listed twice, of which the last is taken"] == "9"
 
 
 def test_captions_by_file_name_and_a_folder_of_texts(tmp_path: Path) -> None:

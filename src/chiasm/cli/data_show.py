@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 def write_page(page: Path, file: ConversationFile, processor: Processor | None, limit: int) -> None:
     """Write the page and say what is on it."""
+    from chiasm.cli.overwriting import refuse_overwriting
     from chiasm.cli.progress import bar
     from chiasm.data import page as pages
 
+    refuse_overwriting({"--page": page}, [file.records.path])
     with bar("looking", min(limit, len(file))) as advance:
         shown = pages.write_page(page, file, processor=processor, most=limit, advance=advance)
     which = "" if shown.num_shown == shown.num_records else f" of {shown.num_records:,}, at even distances"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from chiasm.synthesis.asking import Asking
     from chiasm.synthesis.job import Job, State
     from chiasm.synthesis.sample import Language
@@ -86,8 +88,7 @@ def synth(  # noqa: PLR0913, PLR0917 - one argument an option
     )
     if images is not None and not images.is_dir():
         raise UserError(f"the folder of pictures {images} does not exist. It may be empty, or leave --images away")
-    if report is not None and report.is_dir():
-        raise UserError(f"{report} is a folder. --report names the page to write, such as {report}/report.html")
+    _refuse_places(out, report, (captions, contexts, instances, api_key_file, *(exclude_benchmark or ())))
 
     from chiasm.cli.synth_progress import SynthesisReporter, summary
     from chiasm.dispatch import Account, Prices, Waiting
@@ -144,6 +145,18 @@ def _refuse_key(api_key: str | None, api_key_file: Path | None) -> None:
             "OPENAI_API_KEY, or into a file named with --api-key-file",
             param_hint="--api-key" if api_key is not None else "--api-key-file",
         )
+
+
+def _refuse_places(out: Path, report: Path | None, read: Iterable[Path | None]) -> None:
+    """Files that cannot be written, or must not be."""
+    from chiasm.cli.overwriting import refuse_overwriting
+    from chiasm.errors import UserError
+
+    if out.is_dir():
+        raise UserError(f"{out} is a folder. --out names the file of records to write, such as {out / 'data.json'}")
+    if report is not None and report.is_dir():
+        raise UserError(f"{report} is a folder. --report names the page to write, such as {report / 'report.html'}")
+    refuse_overwriting({"--out": out, "--report": report}, read)
 
 
 def _source(

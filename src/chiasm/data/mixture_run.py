@@ -79,6 +79,7 @@ def mix(
     if places.images is not None and not places.images.is_dir():
         raise UserError(f"the folder of pictures {places.images} does not exist")
     planned = _plan(mixture, places.root, partial)
+    _refuse_overwriting(out, planned)
     beside = out if form == "wds" else out.with_suffix("")
     card = Card(measure, places.images)
     try:
@@ -125,6 +126,13 @@ def _plan(mixture: Mixture, root: Path, partial: bool) -> dict[str, _Planned]:
         hint = "" if partial else ", or leave such sources out with --partial"
         raise UserError(f"{'; '.join(absent)}. Put them there, name them under 'files' in the mixture{hint}")
     return planned
+
+
+def _refuse_overwriting(out: Path, planned: Mapping[str, _Planned]) -> None:
+    """A mixture in the place of its own source would leave nothing to make it of again."""
+    for name, plan in planned.items():
+        if out.resolve() in (path.resolve() for path in plan.files.values()):
+            raise UserError(f"{out} is read as source {name}. Write the mixture to another file")
 
 
 def _given(name: str, source: sources.Source, part: Part) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ by element; what is kept of them is captions and plain numbers, some 300 MB for 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,10 @@ class _Instances:
     first_crowd: int = 0
 
 
-def elements(path: Path) -> Iterator[tuple[str, Any]]:
-    """(key, element) for every element of every array in the JSON object of a file; other members are stepped over.
+def elements(path: Path, stepped_over: Callable[[str], None] = lambda key: None) -> Iterator[tuple[str, Any]]:
+    """(key, element) for every element of every array in the JSON object of a file.
+
+    `stepped_over` is called with the key of every other member and of every empty array.
 
     Raises `UserError` with the byte where the file is not that.
     """
@@ -48,9 +50,15 @@ def elements(path: Path) -> Iterator[tuple[str, Any]]:
         text.take(":")
         text.skip_space()
         if text.peek() == "[":
-            yield from ((str(key), element) for element in _array(text))
+            empty = True
+            for element in _array(text):
+                empty = False
+                yield str(key), element
+            if empty:
+                stepped_over(str(key))
         else:
             text.value()
+            stepped_over(str(key))
         text.skip_space()
         if more := text.peek() != "}":
             text.take(",")
@@ -71,6 +79,7 @@ def contexts(captions: Path, instances: Path | None, naming: Naming, tally: Tall
     for key, element in elements(captions):
         if key == "images":
             image = _record(element, captions, key, "id")
+            tally.add("pictures listed twice, of which the last is taken", str(image["id"]), image["id"] in pictures)
             pictures[image["id"]] = _slim(image)
         elif key == "annotations":
             annotation = _record(element, captions, key, "image_id")

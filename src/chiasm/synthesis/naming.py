@@ -41,6 +41,8 @@ class Naming:
         image = file_name if isinstance(file_name, str) and file_name.strip() else None
         if image_id is not None and (image is None or self.image_format is not None):
             image = (self.image_format or COCO_FORMAT).format(image_id)
+        if image is not None and any("\ud800" <= letter <= "\udfff" for letter in image):
+            raise UserError("the name of a picture holds half a character (a lone surrogate), which no file can hold")
         if image is None:
             raise UserError("a picture without 'image', 'file_name' or 'image_id' cannot be named in a record")
         return PurePosixPath(image).stem, image

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,7 @@ class Source:
         """
         self.tally = Tally()
         seen: set[int] = set()
+        names: set[int] = set()
         for context in self._unbounded():
             if self.num is not None and len(seen) >= self.num:
                 return
@@ -55,6 +57,9 @@ class Source:
                 self.tally.add("pictures that came twice left out", kept.id)
                 continue
             seen.add(identity)
+            if (name := hash(kept.id)) in names:
+                self.tally.add("pictures called like an earlier one: the ids of their records are the same", kept.id)
+            names.add(name)
             yield kept
 
     def _unbounded(self) -> Iterator[Context]:
@@ -86,7 +91,9 @@ class Source:
 
     def _by_name(self) -> Iterator[Context]:
         name, captions = "", list[str]()
-        for key, caption in coco.elements(self.captions):
+        for key, caption in coco.elements(
+            self.captions, lambda name: self.tally.add("pictures without a list of captions left out", name)
+        ):
             if key != name and captions:
                 yield Context(*self.naming.of(None, name), tuple(captions))
                 captions = []
@@ -153,14 +160,16 @@ def _context(record: object, naming: Naming) -> Context:
         captions = [captions]
     if not isinstance(captions, list) or not all(isinstance(caption, str) for caption in captions):
         raise UserError("'captions' is not a list of strings")
-    identity = record.get("id")
+    identity = name if record.get("id") is None else record["id"]
+    if not isinstance(identity, str | int):
+        raise UserError("'id' is neither text nor a number")
     width, height = (_pixels(record, side) for side in ("width", "height"))
     boxes = (*_pixel_boxes(record, width, height), *_corner_boxes(record))
-    return Context(name if identity is None else str(identity), image, tuple(captions), boxes, width, height)
+    return Context(str(identity).encode("utf-8", "ignore").decode(), image, tuple(captions), boxes, width, height)
 
 
 def _pixel_boxes(record: Mapping[str, Any], width: int, height: int) -> Iterator[Box]:
-    rows = record.get("boxes", [])
+    rows = _list(record, "boxes")
     if rows and not (width and height):
         raise UserError("'boxes' are in pixels and 'width' and 'height' are missing")
     for row in rows:
@@ -170,7 +179,7 @@ def _pixel_boxes(record: Mapping[str, Any], width: int, height: int) -> Iterator
 
 
 def _corner_boxes(record: Mapping[str, Any]) -> Iterator[Box]:
-    for one in record.get("instances", []):
+    for one in _list(record, "instances"):
         corners = one.get("bbox") if isinstance(one, Mapping) else None
         if not (isinstance(corners, list) and len(corners) == 4 and _numbers(corners)):
             raise UserError("'instances' are not of the form {category, bbox: [x1, y1, x2, y2]}")
@@ -180,10 +189,20 @@ def _corner_boxes(record: Mapping[str, Any]) -> Iterator[Box]:
             yield Box(str(one.get("category", "")), *map(float, corners))
 
 
+def _list(record: Mapping[str, Any], key: str) -> list[Any]:
+    """What stands under `key`; null is written by those who have none."""
+    value = record.get(key)
+    if value is not None and not isinstance(value, list):
+        raise UserError(f"'{key}' is not a list")
+    return value or []
+
+
 def _pixels(record: Mapping[str, Any], side: str) -> int:
+    """Pixels, also where a table made 640.0 of 640; 0 where there are none."""
     value = record.get(side)
-    return value if isinstance(value, int) and value > 0 else 0
+    return int(value) if _numbers([value]) and value >= 1 and value == int(value) else 0
 
 
 def _numbers(values: list[object]) -> bool:
-    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    """Whether all are numbers that a float can hold."""
+    return all(isinstance(v, int | float) and not isinstance(v, bool) and abs(v) < sys.float_info.max for v in values)
