@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from chiasm.training.config import Recipe
+    from chiasm.training.plan import Machine
 
-def train(
+
+def train(  # noqa: PLR0913, PLR0917 - one argument an option
     recipe: Annotated[str | None, typer.Argument(help="A recipe's name or a .yaml file; not needed to resume.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the run. [default: runs/NAME]")] = None,
     changes: Annotated[list[str] | None, typer.Option("--set", help="a.b=value; repeatable.", metavar="A.B=V")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe as YAML and stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. [default: best here]")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what the run will take, and stop.")] = False,
+    gpus: Annotated[int, typer.Option(help="Devices to plan for.", min=1, max=100_000)] = 1,
+    gpu_memory: Annotated[float, typer.Option(help="GiB of each.", min=0.001, max=100_000)] = 80.0,
+    tflops: Annotated[float, typer.Option(help="Peak of each; an A100 has 312, an H100 989.", min=0.001)] = 312.0,
+    utilisation: Annotated[float, typer.Option(help="Share of the peak a step reaches.", min=0.01, max=1.0)] = 0.4,
+    as_json: Annotated[bool, typer.Option("--json", help="The plan as JSON.")] = False,
     cache_gb: Annotated[float, typer.Option(help="What stages with `features: cache` may keep, in all.", min=0)] = 50.0,
     cache_dir: Annotated[
         Path | None, typer.Option(help="The folder they keep it in. [default: ~/.cache/chiasm/features]")
@@ -30,6 +41,7 @@ def train(
       chiasm train llava_v15_7b --show > my.yaml
       chiasm train my.yaml --out runs/mine --set stages.align.optim.lr=2e-3
       chiasm train --resume --out runs/mine
+      chiasm train llava_v15_7b --plan --gpus 8 --gpu-memory 80
     """
     from chiasm.cli.progress import RunReporter, let_other_programs_run
 
@@ -49,6 +61,14 @@ def train(
     resolved = recipes.find(recipe)
     if changes:
         resolved = resolved.with_changes(changes)
+    if plan:
+        from chiasm.training.plan import Machine
+
+        on_cpu = device is not None and device.startswith("cpu")
+        _print_plan(resolved, Machine(gpus, gpu_memory, tflops, utilisation, on_cpu), as_json)
+        return
+    if as_json:
+        raise typer.BadParameter("goes with --plan", param_hint="--json")
     if show:
         from chiasm.training.checking import check_names
 
@@ -70,3 +90,14 @@ def train(
     finally:
         reporter.close()
     print(final)
+
+
+def _print_plan(recipe: Recipe, machine: Machine, as_json: bool) -> None:
+    from chiasm.cli import plan_table
+    from chiasm.training.checking import check_names
+    from chiasm.training.plan import plan
+
+    check_names(recipe)
+    made = plan(recipe, machine)
+    text = json.dumps(made.as_json(), indent=1) if as_json else "\n".join(plan_table.lines(made))
+    sys.stdout.write(text + "\n")

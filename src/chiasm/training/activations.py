@@ -1,0 +1,84 @@
+"""Bytes that a forward pass keeps for its backward pass, per token and layer, counted tensor by tensor.
+
+Counted for the modules this package runs: transformers' Llama-like decoders and CLIP, attention through SDPA (whose
+scores are never kept), autocast to bfloat16 or plain float32. What autocast converts is kept once for each layer that
+reads it. Nothing here knows recipes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+How = Literal["trained", "frozen", "adapters"]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A stack of transformer blocks: `width` D, inner width F of the MLP, how many, and rows of the vocabulary."""
+
+    width: int
+    mlp: int
+    layers: int
+    vocabulary: int = 0
+    positions: int = 0
+    """Patches (and class token) of a tower's tile."""
+
+    @classmethod
+    def of(cls, config: dict[str, Any], layers: int | None = None) -> Blocks:
+        """From a configuration of transformers; `layers` that run where not all do."""
+        width = int(config.get("hidden_size") or config.get("n_embd") or config["d_model"])
+        mlp = int(config.get("intermediate_size") or config.get("n_inner") or 4 * width)
+        count = int(config.get("num_hidden_layers") or config.get("n_layer") or config["n_layers"])
+        patches = 0
+        if "image_size" in config:
+            patches = (int(config["image_size"]) // int(config["patch_size"])) ** 2
+            patches += config.get("model_type") == "clip_vision_model"
+        return cls(width, mlp, count if layers is None else layers, int(config.get("vocab_size") or 0), patches)
+
+
+def decoder_block(blocks: Blocks, how: How, low: int, rank: int = 0) -> int:
+    """Bytes a token leaves in one decoder block, keys and values repeated to all heads. `low` is bytes of a number.
+
+    float32, trained: input, normalised and weighted input of both norms, q, k, v, attention, and in the MLP gate, its
+    activation, the other branch and the product. Frozen weights need no inputs of their layers: only what the norms,
+    SDPA and the products keep. An adapter keeps the dropout's mask and what it let through, for each of seven layers.
+    """
+    d, f = blocks.width, blocks.mlp
+    if low == 4:
+        kept = 4 * (10 * d + 4 * f) if how == "trained" else 4 * (6 * d + 3 * f)
+    else:
+        # Trained weights are float32 and so is the residual stream: norms keep 4 bytes, layers a 2-byte copy each.
+        kept = 34 * d + 8 * f if how == "trained" else 16 * d + 6 * f
+    if how == "adapters":
+        kept += (6 * d + f) * (4 + low) + 7 * rank * low
+    return kept
+
+
+def block_input(blocks: Blocks, how: How, low: int) -> int:
+    """Bytes a token leaves in a block that is computed twice: its input."""
+    return blocks.width * (4 if how == "trained" else low)
+
+
+def tower_block(blocks: Blocks, low: int) -> int:
+    """Bytes a patch leaves in one trained tower block: CLIP's, with its two linear layers and quick GELU."""
+    d, f = blocks.width, blocks.mlp
+    return 4 * (8 * d + 3 * f) if low == 4 else 24 * d + 6 * f
+
+
+def tower_passing(blocks: Blocks, low: int) -> int:
+    """Bytes a patch needs while a frozen tower's block runs and keeps nothing: residual, q, k, v and the MLP twice."""
+    return low * (6 * blocks.width + 2 * blocks.mlp)
+
+
+def ends(blocks: Blocks, low: int) -> int:
+    """Bytes a token leaves outside the blocks: embeddings, pictures put among them, the last norm and the rows asked.
+
+    Each is kept with its gradient on the way back.
+    """
+    return 6 * blocks.width * (4 if low == 4 else 3)
+
+
+def logits(vocabulary: int, low: int) -> int:
+    """Bytes a trained position takes for its logits: as computed, in float32, their log-softmax, and two gradients."""
+    return vocabulary * (16 if low == 4 else 20)
