@@ -237,3 +237,18 @@ def test_batch_files_go_into_the_job(captions: Path, tmp_path: Path, capsys: pyt
     requests = (tmp_path / "out.json.job" / "batches" / "requests-0001.jsonl").read_text().splitlines()
     assert json.loads(requests[0])["body"]["model"] == "gpt-4o"
     assert "8 without a reply" in said.out
+    expired = {"custom_id": json.loads(requests[2])["custom_id"], "response": None, "error": {"code": "batch_expired"}}
+    results = [expired]
+    for line in requests[:2] + requests[3:]:
+        request = json.loads(line)
+        message = {"role": "assistant", "content": rulebook(request["body"]["messages"])}
+        body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+        results.append({"custom_id": request["custom_id"], "response": {"status_code": 200, "body": body}})
+    batches = tmp_path / "out.json.job" / "batches"
+    (batches / "results.jsonl").write_text("".join(json.dumps(result) + "\n" for result in results))
+    assert exit_code(*command) == 1
+    assert f"empty {batches} and run the same command again" in capsys.readouterr().err
+    for path in batches.iterdir():
+        path.unlink()
+    assert exit_code(*command) == 1
+    assert (batches / "requests-0001.jsonl").read_text().splitlines() == [requests[2]]

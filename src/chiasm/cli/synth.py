@@ -223,9 +223,12 @@ def _complain(state: State, job: Job) -> None:
     from chiasm.errors import UserError
 
     if unanswered := state.unanswered.total():
+        advice = "Run the same command again to ask for them alone"
+        if job.plan.teacher.startswith("batchfile:"):  # their results are there, and are errors
+            advice = f"Replies are kept: empty {job.folder / 'batches'} and run the same command again to ask for these"
         raise UserError(
-            f"{unanswered} of {state.num_items} samples have no reply: {job.folder / 'unanswered.jsonl'} says why. Run "
-            "the same command again to ask for them alone"
+            f"{unanswered} of {state.num_items} samples have no reply: {job.folder / 'unanswered.jsonl'} says why. "
+            f"{advice}"
         )
     if not state.num_accepted:
         raise UserError(f"none of {state.num_items} samples was accepted: {job.folder / 'rejected.jsonl'} says why")

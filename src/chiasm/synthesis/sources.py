@@ -199,7 +199,7 @@ def _list(record: Mapping[str, Any], key: str) -> list[Any]:
 
 def _pixels(record: Mapping[str, Any], side: str) -> int:
     """Pixels, also where a table made 640.0 of 640; 0 where there are none."""
-    value = record.get(side)
+    value: Any = record.get(side)
     return int(value) if _numbers([value]) and value >= 1 and value == int(value) else 0
 
 
