@@ -10,7 +10,7 @@ from chiasm.checkpoints.adapter import Adapter
 from chiasm.checkpoints.backbones import load_backbones, read_language
 from chiasm.checkpoints.checkpoint import Checkpoint
 from chiasm.checkpoints.connector_files import read_connector, write_connector
-from chiasm.checkpoints.folder import convert, load, load_processor, save
+from chiasm.checkpoints.folder import convert, describe, load, load_processor, save
 from chiasm.checkpoints.lora import holds_adapters, save_adapter
 from chiasm.checkpoints.towers import read_tower
 
@@ -18,6 +18,7 @@ __all__ = [
     "Adapter",
     "Checkpoint",
     "convert",
+    "describe",
     "holds_adapters",
     "load",
     "load_backbones",

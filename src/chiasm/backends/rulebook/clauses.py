@@ -31,7 +31,7 @@ _UNFIT = re.compile(
     re.IGNORECASE,
 )
 _DETERMINERS = word_set("a an the one some two three four five six seven eight several many")
-_GROUPS = re.compile(
+GROUPS = re.compile(
     r"(?:a |an |the )?(?:\w+ )?(?:group|couple|pair|crowd|bunch|herd|flock|number|team|lot|row|line)s? of (.+)"
 )
 _STOPS = word_set(
@@ -39,6 +39,7 @@ _STOPS = word_set(
     "inside outside is are was were along across around through sitting"
 )
 _POSTURES = word_set("sitting standing posing walking kneeling wearing leaning lying laying")
+_RELATIVE = word_set("that which who whose what where how if")
 _STILL = word_set("sitting standing lying laying hanging flying leaning showing")
 _INTRANSITIVE_LAYING = re.compile(
     r"\blaying (?=(?:on|in|down|next|under|around|across|inside|by|near|at|beside|against|together|outside)\b)"
@@ -166,7 +167,7 @@ def _in_progress(tidied: str) -> str:
 
 def _subject(who: str) -> tuple[str, Noun, bool] | None:
     """The words of the subject without article and without what follows its noun, the noun, and its number."""
-    grouped = _GROUPS.fullmatch(who)
+    grouped = GROUPS.fullmatch(who)
     words = (grouped[1] if grouped else who).split()
     determiner = words[0] if words[0] in _DETERMINERS else ""
     words = words[1:] if determiner else words
@@ -240,7 +241,20 @@ def _unbroken(rest: str) -> str | None:
         rest,
     ):
         return None
-    return rest
+    return None if _goes_on(rest) else rest
+
+
+def _goes_on(rest: str) -> bool:
+    """Whether the caption's main verb stands in the rest: a woman wearing "a shirt hits a ball" hits."""
+    words, known = rest.split(), nouns()
+    for at, word in enumerate(words[1:], start=1):
+        if words[at - 1] in _RELATIVE:
+            return False  # "a dog that looks up": what follows is said of the dog
+        before = known.get(words[at - 1])
+        third = word in _THIRD and (before is None or not before[1])
+        if (third and words[at - 1] not in CLOSED and before is not None) or word in ("is", "are", "was", "were"):
+            return True
+    return False
 
 
 def _bases(gerund: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from random import Random
 
 from chiasm.backends.rulebook import inventory
-from chiasm.backends.rulebook.clauses import Clause, is_phrase, is_sentence, words_of
+from chiasm.backends.rulebook.clauses import GROUPS, Clause, is_phrase, is_sentence, words_of
 from chiasm.backends.rulebook.inventory import Group
 from chiasm.backends.rulebook.reading import Coloured, Known
 from chiasm.backends.rulebook.spoken import called, category_of
@@ -114,8 +114,8 @@ def more_sentences(known: Known, said: str, limit: int) -> Iterator[str]:
             first = re.match(
                 r"[A-Za-z ]+? shows (?:a|an) (?:[a-z-]+ )*?([a-z]+)(?= (?:with|on|in|at|of|next|near)\b)", said
             )
-            if not (core and first and core[1] == first[1] and is_phrase(caption)):
-                continue
+            if not (core and first and core[1] == first[1] and is_phrase(caption)) or GROUPS.match(caption):
+                continue  # "it is a group of people" reads badly, and a verb may hide behind the plural
             text = f"it is {caption}"
         else:
             head = match[1].split()[-1]
