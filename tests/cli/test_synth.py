@@ -66,7 +66,7 @@ def test_the_rulebook_writes_and_the_figures_add_up(
     assert len(records) == found["accepted"] > 40
     assert found["bill"]["answered"] == 48
     assert found["out"] == str(out)
-    assert {record["meta"]["teacher"] for record in records} == {"rulebook-1"}
+    assert {record["meta"]["teacher"] for record in records} == {"rulebook-2"}
     assert {(r["meta"]["kind"], r["meta"]["language"]) for r in records} == {
         (k, la) for k in KINDS for la in ("en", "zh")
     }

@@ -34,7 +34,7 @@ _WRITERS: Mapping[tuple[str, str], Callable[[Known, Random], str]] = {
 class RulebookTeacher:
     """Implements `chiasm.chat.ChatModel`. Safe to share between threads; it keeps nothing but a small cache."""
 
-    name = "rulebook-1"  # raised when equal messages would get other replies: a job then asks anew
+    name = "rulebook-2"  # raised when equal messages would get other replies: a job then asks anew
 
     def stream(self, conversation: Conversation, sampling: Sampling) -> Iterator[Delta]:
         """The reply in one piece."""

@@ -39,6 +39,7 @@ _STOPS = word_set(
     "inside outside is are was were along across around through sitting"
 )
 _POSTURES = word_set("sitting standing posing walking kneeling wearing leaning lying laying")
+_SELDOM_NOUNS = word_set("hits stands holds poses sits rides swings runs prepares")
 _RELATIVE = word_set("that which who whose what where how if")
 _STILL = word_set("sitting standing lying laying hanging flying leaning showing")
 _INTRANSITIVE_LAYING = re.compile(
@@ -252,7 +253,9 @@ def _goes_on(rest: str) -> bool:
             return False  # "a dog that looks up": what follows is said of the dog
         before = known.get(words[at - 1])
         third = word in _THIRD and (before is None or not before[1])
-        if (third and words[at - 1] not in CLOSED and before is not None) or word in ("is", "are", "was", "were"):
+        if words[at - 1] not in CLOSED and ((third and before is not None) or word in _SELDOM_NOUNS):
+            return True
+        if word in ("is", "are", "was", "were"):
             return True
     return False
 
