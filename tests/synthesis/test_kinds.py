@@ -181,8 +181,8 @@ def test_nothing_a_fuzzed_reply_holds_breaks_the_parser() -> None:
 
 def test_a_new_kind_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_kind.py").write_text("from chiasm.synthesis.kinds.detail import KIND\n")
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "__init__.py").touch()
-    (tmp_path / "my_kind.py").rename(tmp_path / "mine" / "brief.py")
+    (tmp_path / "kinds_of_mine").mkdir()
+    (tmp_path / "kinds_of_mine" / "__init__.py").touch()
+    (tmp_path / "my_kind.py").rename(tmp_path / "kinds_of_mine" / "brief.py")
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert kinds.find("mine.brief") is kinds.find("detail")
+    assert kinds.find("kinds_of_mine.brief") is kinds.find("detail")
