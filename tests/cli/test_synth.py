@@ -102,7 +102,9 @@ def test_benchmark_pictures_are_left_out(captions: Path, tmp_path: Path, capsys:
     benchmark.write_text('{"question_id": 1, "image": "COCO_val2014_000000000003.jpg", "text": "Is there a dog?"}\n')
     command = ("synth", "detail", "--captions", captions, "--out", tmp_path / "o.json", "--json")
     assert exit_code(*command, "--exclude-benchmark", benchmark) == 0
-    assert json.loads(capsys.readouterr().out)["rejected"]["benchmark_picture"] == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["rejected"]["benchmark_picture"] == 1
+    assert told["bill"]["requests"] == told["samples"] - 1  # it was not asked about, so it costs nothing
 
 
 @pytest.mark.parametrize(

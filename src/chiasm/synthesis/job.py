@@ -186,10 +186,14 @@ class _Desk:
         self._ended: dict[str, Outcome | None] = {}  # None: its answer is in the journal
 
     def requests(self) -> Iterator[Request]:
-        """Every item's request; read as far ahead as there is room to ask."""
+        """The request of every item whose picture is wanted; read as far ahead as there is room to ask."""
         for item in self._items:
             self._handed_out.append(item)
-            yield self._job.plan.request(item)
+            unwanted = self._examiner.unwanted(item.context)
+            if unwanted is None:
+                yield self._job.plan.request(item)
+            else:  # not asked, so not paid for
+                self._ended[item.key] = Outcome(item.key, None, unwanted.reason, unwanted.message, 0)
 
     def ended(self, outcome: Outcome) -> None:
         """Take note of a reply, and see to all that is complete up to here."""
@@ -222,7 +226,8 @@ class _Desk:
     def _settle(self, item: Item, outcome: Outcome) -> None:
         verdicts, state = self._job.verdicts, self._state
         number = len(verdicts.states)
-        if outcome.answer is None and self._job.journal.refusal(item.key) is None:
+        asked_for = self._examiner.unwanted(item.context) is None
+        if asked_for and outcome.answer is None and self._job.journal.refusal(item.key) is None:
             state.unanswered[outcome.reason] += 1
             verdicts.states.append(_UNANSWERED)
             verdicts.scores.append(0.0)
@@ -245,6 +250,8 @@ class _Desk:
 
     def _examined(self, item: Item, outcome: Outcome) -> tuple[tuple[Rejection, ...], float]:
         """Why a reply is not accepted, and its score; an accepted one is written."""
+        if (unwanted := self._examiner.unwanted(item.context)) is not None:
+            return (unwanted,), 0.0
         if outcome.answer is None:
             return (Rejection(outcome.reason, outcome.message),), 0.0
         try:

@@ -11,7 +11,7 @@ from chiasm.registry import Component, Registry
 from chiasm.synthesis.checks import objects
 from chiasm.synthesis.checks._benchmark_pictures import BenchmarkPictures
 from chiasm.synthesis.checks._reading import Reading
-from chiasm.synthesis.sample import Rejection, Sample
+from chiasm.synthesis.sample import Context, Rejection, Sample
 
 if TYPE_CHECKING:
     from chiasm.synthesis.checks._near_duplicates import NearDuplicates
@@ -65,7 +65,8 @@ class Examiner:
     def examine(self, sample: Sample) -> Examined:
         """All that speaks against `sample`. An accepted one is remembered; only such a one can be duplicated."""
         reading = Reading(sample)
-        rejections = self._on_benchmark(sample)
+        unwanted = self.unwanted(sample.context)
+        rejections = [] if unwanted is None else [unwanted]
         readable = sum(map(len, reading.texts)) <= _READABLE
         for component in self._checks:
             if readable or component.name == "format":
@@ -75,10 +76,11 @@ class Examiner:
         scores = {"known_objects": objects.known_share(reading)} if readable else {}
         return Examined(tuple(rejections), scores)
 
-    def _on_benchmark(self, sample: Sample) -> list[Rejection]:
-        if self._benchmark_pictures is None or (file := self._benchmark_pictures.benchmark(sample.context)) is None:
-            return []
-        return [Rejection("benchmark_picture", f"{file} asks about the picture {sample.context.image}")]
+    def unwanted(self, context: Context) -> Rejection | None:
+        """Why nothing about this picture is wanted, whatever a teacher writes: a benchmark asks about it."""
+        if self._benchmark_pictures is None or (file := self._benchmark_pictures.benchmark(context)) is None:
+            return None
+        return Rejection("benchmark_picture", f"{file} asks about the picture {context.image}")
 
     def _duplicated(self, sample: Sample) -> list[Rejection]:
         text = "\n".join(f"{turn.question}\n{turn.answer}" for turn in sample.turns)
