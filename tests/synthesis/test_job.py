@@ -15,6 +15,7 @@ from chiasm.backends.rulebook import RulebookTeacher
 from chiasm.chat import Answer, Delta, Sampling, Usage, collect
 from chiasm.conversation import Conversation
 from chiasm.dispatch import Account, BudgetReached, Journal, JournalError, Outcome, Prices, Request, Waiting
+from chiasm.errors import UserError
 from chiasm.synthesis.asking import at_once, in_windows
 from chiasm.synthesis.checks import Examiner
 from chiasm.synthesis.job import Job, State
@@ -227,6 +228,7 @@ def test_the_budget_holds_and_what_was_answered_is_written(tmp_path: Path, meter
 def test_nothing_accepted_leaves_an_older_file_alone(tmp_path: Path) -> None:
     out = tmp_path / "out.json"
     out.write_text("[]  older")
+    (tmp_path / "out.json.job").mkdir()  # whose it is
     state = run(out, written(tmp_path / "c.jsonl", 2), Scripted(lambda _: ""), "detail")
     assert state.num_accepted == 0
     assert out.read_text() == "[]  older"
@@ -264,3 +266,12 @@ def test_batch_files_are_written_and_their_results_taken(tmp_path: Path) -> None
     assert state.num_accepted == len(json.loads(out.read_text())) > 10
     assert account.bill().tally.used == Usage(15 * 7, 0, 15 * 5)
     assert len(list((tmp_path / "batches").glob("requests-*.jsonl"))) == 2  # a file a length of reply, none twice
+
+
+def test_a_file_that_no_job_made_is_not_replaced(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.json"
+    mine.write_text("[]")
+    with pytest.raises(UserError, match=r"mine\.json is there and no job made it .*--out"):
+        Job(mine, plan(), [BEACH])
+    assert mine.read_text() == "[]"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.json"]

@@ -90,6 +90,10 @@ class Job:
         self.folder = out.with_name(f"{out.name}.job")
         if out.is_dir():
             raise UserError(f"{out} is a folder. --out names the file of records to write, such as {out}/data.json")
+        if out.exists() and not self.folder.exists():
+            raise UserError(
+                f"{out} is there and no job made it ({self.folder} is not there). Name another file with --out"
+            )
         self.journal = Journal(self.folder, durable=durable)
         try:
             self._contexts = self.folder / "contexts.jsonl"
