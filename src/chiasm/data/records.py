@@ -206,6 +206,19 @@ class JsonText:
         while (character := self.peek()) and character in " \t\r\n":
             self._advance(1)
 
+    def array(self) -> Iterator[Any]:
+        """The values of the array that stands here, one at a time; steps over it."""
+        self.take("[")
+        self.skip_space()
+        more = self.peek() != "]"
+        while more:
+            yield self.value()
+            self.skip_space()
+            if more := self.peek() != "]":
+                self.take(",")
+                self.skip_space()
+        self.take("]")
+
     def value(self) -> Any:
         """Parse and step over one JSON value."""
         if not self.peek():

@@ -51,7 +51,7 @@ def elements(path: Path, stepped_over: Callable[[str], None] = lambda key: None)
         text.skip_space()
         if text.peek() == "[":
             empty = True
-            for element in _array(text):
+            for element in text.array():
                 empty = False
                 yield str(key), element
             if empty:
@@ -150,19 +150,6 @@ def _boxes(found: _Instances, image_id: int, width: int, height: int, tally: Tal
             continue
         boxes.append(from_pixels(category, numbers[at + 1 : at + _NUMBERS_A_BOX], width, height))
     return tuple(boxes)
-
-
-def _array(text: JsonText) -> Iterator[Any]:
-    text.take("[")
-    text.skip_space()
-    more = text.peek() != "]"
-    while more:
-        yield text.value()
-        text.skip_space()
-        if more := text.peek() != "]":
-            text.take(",")
-            text.skip_space()
-    text.take("]")
 
 
 def _record(element: object, path: Path, key: str, needed: str) -> dict[str, Any]:

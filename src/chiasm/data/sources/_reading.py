@@ -21,7 +21,7 @@ def listed(path: Path) -> Iterator[Any]:
     text = _opened(path)
     if text.peek() != "[":
         raise UserError(f"{path}: expected a list; it begins with {text.peek()!r}. Is it the file of another set?")
-    yield from _entries(text)
+    yield from text.array()
 
 
 def members(path: Path) -> Iterator[tuple[str, Any]]:
@@ -40,7 +40,7 @@ def sections(path: Path, *wanted: str) -> Iterator[tuple[str, Any]]:
     for name in _names(text, path):
         found.append(name)
         if text.peek() == "[":  # also those not wanted: COCO's annotations are too big to be one value
-            for entry in _entries(text):
+            for entry in text.array():
                 if name in wanted:
                     yield name, entry
         else:
@@ -63,19 +63,6 @@ def _opened(path: Path) -> JsonText:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     text.skip_space()
     return text
-
-
-def _entries(text: JsonText) -> Iterator[Any]:
-    text.take("[")
-    text.skip_space()
-    more = text.peek() != "]"
-    while more:
-        yield text.value()
-        text.skip_space()
-        if more := text.peek() != "]":
-            text.take(",")
-            text.skip_space()
-    text.take("]")
 
 
 def _names(text: JsonText, path: Path) -> Iterator[str]:
