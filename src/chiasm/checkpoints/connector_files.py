@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
+from chiasm.atomic import new_file
 from chiasm.checkpoints import weights
-from chiasm.checkpoints.atomic import new_file
 from chiasm.checkpoints.shards import write_shard
 from chiasm.checkpoints.tensors import Stored, read_files
 from chiasm.errors import UserError

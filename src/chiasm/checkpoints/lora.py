@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chiasm.atomic import new_folder
 from chiasm.checkpoints import backbones, huggingface, manifest, original, towers, weights, writing
 from chiasm.checkpoints.adapter import CONFIG, FILES, Adapter, check_config, is_adapter, merged, read_pairs
-from chiasm.checkpoints.atomic import new_folder
 from chiasm.checkpoints.description import Description
 from chiasm.checkpoints.json_files import read_json, write_json
 from chiasm.checkpoints.locating import TOWER, locate

@@ -10,8 +10,8 @@ from typing import Any, Literal, cast
 
 import torch
 
+from chiasm.atomic import new_folder
 from chiasm.checkpoints import huggingface, manifest, original, processor_json, shards, vocabulary, weights
-from chiasm.checkpoints.atomic import new_folder
 from chiasm.checkpoints.description import Description
 from chiasm.checkpoints.filling import empty
 from chiasm.checkpoints.json_files import note

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from chiasm.atomic import new_file
 from chiasm.conversation import Conversation, RecordError, encodable
 from chiasm.data import sources
 from chiasm.data.card import IN_WORDS, Card, Measure
 from chiasm.data.card_text import as_markdown
 from chiasm.data.mixture import Mixture, Part
-from chiasm.data.writers import Form, form_of, open_writer, whole
+from chiasm.data.writers import Form, form_of, open_writer
 from chiasm.errors import UserError, suggest
 from chiasm.version import __version__
 
@@ -214,7 +215,7 @@ def _placed(record: sources.Record, prefix: str, max_turns: int | None, name: st
 
 
 def _drawn(available: int, wanted: int | None, repeat: bool, draw: random.Random) -> Iterable[int]:
-    """Which of `available` records are taken, in their order; with `repeat`, whole rounds first and then a draw."""
+    """Which of `available` records are taken, in their order; with `repeat` rounds first and then a draw."""
     if wanted is None or (wanted >= available and not repeat) or not available:
         return range(available)
     rounds, rest = divmod(wanted, available)
@@ -254,7 +255,7 @@ def _finish(mixture: Mixture, out: Path, beside: Path, card: Card, drops: _Drops
 
 
 def _write_text(path: Path, text: str) -> None:
-    with whole(path) as partial:
+    with new_file(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
@@ -311,6 +312,6 @@ class _Drops:
 
     def write_to(self, path: Path) -> None:
         self._file.seek(0)
-        with whole(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+        with new_file(path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
             for line in self._file:
                 file.write(line)

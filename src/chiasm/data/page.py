@@ -19,10 +19,10 @@ from typing import Any
 
 from PIL import Image as Pillow
 
+from chiasm.atomic import new_file
 from chiasm.conversation import Conversation, Image, Message, RecordError
 from chiasm.data import sources
 from chiasm.data.conversations import ConversationFile
-from chiasm.data.writers import whole
 from chiasm.processing.pictures import PictureError, open_picture
 from chiasm.processing.processor import Processor
 from chiasm.templates import Written
@@ -78,7 +78,7 @@ def write_page(
         "torn": file.records.torn,
         "records": entries,
     }
-    with whole(out) as partial:
+    with new_file(out) as partial:
         partial.write_text(_html(told), encoding="utf-8", newline="\n")
     return Shown(len(entries), total, sum("problem" in entry for entry in entries))
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import shutil
 import tarfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal, get_args
 
+from chiasm.atomic import new_file, new_folder
 from chiasm.conversation import RecordError
 from chiasm.errors import UserError
 
@@ -61,47 +59,9 @@ def open_writer(form: Form, out: Path, images: Path | None = None) -> AbstractCo
 
 
 @contextmanager
-def whole(target: Path, folder: bool = False) -> Iterator[Path]:
-    """A temporary file (or folder) beside `target` that takes its name when the block ends, flushed to the disk.
-
-    A file may replace an older one; a folder must not be there yet. Whatever the disk refuses is a `UserError`.
-    """
-    if folder and target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise UserError(f"{target} exists already. Give another name or remove it; nothing is overwritten")
-    partial = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.partial"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if folder:
-            partial.mkdir()
-        yield partial
-        for path in [*(partial.iterdir() if folder else ()), partial]:
-            _flush(path)
-        partial.replace(target)
-        _flush(target.parent)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(f"{target} could not be written: {reason}. Free space or choose another place") from error
-    finally:
-        if folder:
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    if path.is_dir() and os.name == "nt":
-        return  # Windows has no way to flush a folder
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextmanager
 def _json_list(out: Path) -> Iterator[Add]:
     """A list with one record a line: what LLaVA loads, and still to be read with grep and head."""
-    with whole(out) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+    with new_file(out) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         file.write("[")
         between = "\n"
 
@@ -117,7 +77,7 @@ def _json_list(out: Path) -> Iterator[Add]:
 
 @contextmanager
 def _json_lines(out: Path) -> Iterator[Add]:
-    with whole(out) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
+    with new_file(out) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
 
         def add(record: Mapping[str, Any]) -> None:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
@@ -145,7 +105,7 @@ def _parquet(out: Path) -> Iterator[Add]:
     }
     schema = arrow.schema(list(columns.items()))
     waiting: list[dict[str, Any]] = []
-    with whole(out) as partial, parquet.ParquetWriter(partial, schema, compression="zstd") as file:
+    with new_file(out) as partial, parquet.ParquetWriter(partial, schema, compression="zstd") as file:
 
         def write() -> None:
             file.write_table(arrow.Table.from_pylist(waiting, schema=schema))
@@ -178,7 +138,7 @@ def _shards(out: Path, images: Path) -> Iterator[Add]:
 
     No name inside comes from a record, so that unpacking can write nowhere else; the record keeps its picture names.
     """
-    with whole(out, folder=True) as partial, ExitStack() as stack:
+    with new_folder(out) as partial, ExitStack() as stack:
         number, size = 0, 0
         tar: tarfile.TarFile | None = None
 

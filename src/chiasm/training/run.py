@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from chiasm import checkpoints
-from chiasm.checkpoints.atomic import new_file
+from chiasm.atomic import new_file
 from chiasm.errors import UserError
 from chiasm.models import connectors
 from chiasm.models.device import usable_device
