@@ -1,0 +1,90 @@
+"""What every language of the drawn world can say. `english` and `chinese` are the two; knows no picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from chiasm.scenes.scene import Relation, Scene, Thing
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is said of a thing; None is left unsaid, a thing without a kind is called "thing".
+
+    Of a person `colour` is the shirt: "a person in a red shirt", 一个穿红色上衣的人.
+    """
+
+    kind: str | None = None
+    colour: str | None = None
+    size: str | None = None
+    state: str | None = None
+    action: str | None = None
+    facing: str | None = None
+
+    def fits(self, thing: Thing) -> bool:
+        """Whether everything said is true of `thing`."""
+        pairs = (
+            (self.kind, thing.kind),
+            (self.colour, thing.colour),
+            (self.size, thing.size),
+            (self.state, thing.state),
+            (self.action, thing.action),
+            (self.facing, thing.facing),
+        )
+        return all(said is None or said == true for said, true in pairs)
+
+    def count(self, scene: Scene) -> int:
+        return sum(self.fits(thing) for thing in scene.things)
+
+
+class Language(Protocol):
+    """Phrases. Sentences are made of them by whoever tells or asks; none ends with a full stop."""
+
+    code: str
+    """"en" or "zh"."""
+
+    def name(self, kind: str) -> str:
+        """"traffic light", 红绿灯."""
+        ...
+
+    def names(self, kind: str) -> str:
+        """The plural, without a number: "traffic lights", 红绿灯."""
+        ...
+
+    def colour(self, colour: str) -> str:
+        """"red", 红色."""
+        ...
+
+    def number(self, number: int) -> str:
+        """"three", 三 (up to 20)."""
+        ...
+
+    def a(self, look: Look) -> str:
+        """"a large red car", 一辆大的红色汽车; with the right article or measure word."""
+        ...
+
+    def the(self, look: Look) -> str:
+        """"the large red car", 那辆大的红色汽车 or without 那 where that is how one says it."""
+        ...
+
+    def several(self, look: Look, number: int | None) -> str:
+        """"three red cars" or, without a number, "red cars"; 三辆红色汽车, 红色汽车."""
+        ...
+
+    def relation(self, relation: Relation) -> str:
+        """"to the left of", 左边: see `stands`."""
+        ...
+
+    def stands(self, first: str, relation: Relation, second: str) -> str:
+        """"the dog is to the left of the cat", 狗在猫的左边."""
+        ...
+
+    def place(self, place: str) -> str:
+        """"in a park", 在公园里."""
+        ...
+
+    def words(self) -> Mapping[str, str]:
+        """States, actions, places, times, weathers, sizes, sides by their names: "lying", 躺着."""
+        ...
