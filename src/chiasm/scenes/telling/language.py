@@ -13,7 +13,8 @@ from chiasm.scenes.scene import Relation, Scene, Thing
 class Look:
     """What is said of a thing; None is left unsaid, a thing without a kind is called "thing".
 
-    Of a person `colour` is the shirt: "a person in a red shirt", 一个穿红色上衣的人.
+    Of a person `colour` is the shirt: "a person in a red shirt", 一个穿红色上衣的人. Of a potted plant it is the pot. A
+    traffic light's lamp is its state: "a traffic light showing red".
     """
 
     kind: str | None = None
@@ -22,6 +23,15 @@ class Look:
     state: str | None = None
     action: str | None = None
     facing: str | None = None
+    hat: str | None = None
+    trousers: str | None = None
+    text: str | None = None
+
+    @classmethod
+    def at(cls, thing: Thing, *said: str) -> Look:
+        """Of `thing` its kind and the fields named in `said`; what it does not have stays unsaid."""
+        worn = {"hat": thing.clothes.hat, "trousers": thing.clothes.trousers} if thing.clothes else {}
+        return cls(thing.kind, **{name: worn[name] if name in worn else getattr(thing, name, None) for name in said})
 
     def fits(self, thing: Thing) -> bool:
         """Whether everything said is true of `thing`."""
@@ -32,6 +42,9 @@ class Look:
             (self.state, thing.state),
             (self.action, thing.action),
             (self.facing, thing.facing),
+            (self.hat, thing.clothes.hat if thing.clothes else None),
+            (self.trousers, thing.clothes.trousers if thing.clothes else None),
+            (self.text, thing.text),
         )
         return all(said is None or said == true for said, true in pairs)
 
@@ -46,7 +59,7 @@ class Language(Protocol):
     """"en" or "zh"."""
 
     def name(self, kind: str) -> str:
-        """"traffic light", 红绿灯."""
+        """ "traffic light", 红绿灯."""
         ...
 
     def names(self, kind: str) -> str:
@@ -54,35 +67,43 @@ class Language(Protocol):
         ...
 
     def colour(self, colour: str) -> str:
-        """"red", 红色."""
+        """ "red", 红色."""
         ...
 
     def number(self, number: int) -> str:
-        """"three", 三 (up to 20)."""
+        """ "three", 三 (up to 20)."""
         ...
 
-    def a(self, look: Look) -> str:
-        """"a large red car", 一辆大的红色汽车; with the right article or measure word."""
+    def a(self, look: Look, holding: Look | None = None) -> str:
+        """ "a large brown dog", 一只棕色的大狗; with the right article or measure word, and what a person holds."""
         ...
 
-    def the(self, look: Look) -> str:
-        """"the large red car", 那辆大的红色汽车 or without 那 where that is how one says it."""
+    def the(self, look: Look, holding: Look | None = None) -> str:
+        """ "the large brown dog", 棕色的大狗; 躺着的那只棕色狗 where that is how one says it."""
+        ...
+
+    def doing(self, action: str | None, facing: str | None) -> str:
+        """ "lying down and facing left", 朝左躺着; "" for neither. What follows "is" or 正."""
+        ...
+
+    def holding(self, held: Look) -> str:
+        """ "holding an open umbrella", 撑着一把雨伞."""
         ...
 
     def several(self, look: Look, number: int | None) -> str:
-        """"three red cars" or, without a number, "red cars"; 三辆红色汽车, 红色汽车."""
+        """ "three red cars" or, without a number, "red cars"; 三辆红色汽车, 红色汽车."""
         ...
 
     def relation(self, relation: Relation) -> str:
-        """"to the left of", 左边: see `stands`."""
+        """ "to the left of", 左边: see `stands`."""
         ...
 
     def stands(self, first: str, relation: Relation, second: str) -> str:
-        """"the dog is to the left of the cat", 狗在猫的左边."""
+        """ "the dog is to the left of the cat", 狗在猫的左边."""
         ...
 
     def place(self, place: str) -> str:
-        """"in a park", 在公园里."""
+        """ "in a park", 在公园里."""
         ...
 
     def words(self) -> Mapping[str, str]:
