@@ -142,7 +142,8 @@ class Pen:
 
     def ring(self, x: float, y: float, radius: float, colour: Rgb, width: float) -> None:
         """An empty circle; `radius` of its outer rim and `width` of its line in parts of the height."""
-        (ax, ay), (bx, by) = self._corners(x - radius / self.aspect, y - radius, x + radius / self.aspect, y + radius)
+        wide = radius / self.aspect
+        (ax, ay), (bx, by) = self._corners(x - wide, y - radius, x + wide, y + radius, grow=0)
         self._draw.ellipse((ax, ay, bx, by), outline=self._seen(colour), width=max(round(width * self._h), 1))
 
     def rectangle(
@@ -173,11 +174,10 @@ class Pen:
     def limb(self, points: Sequence[Point], fill: Rgb, width: float, outline: bool = True) -> None:
         """A thick line with round ends and an outline: arms, legs, tails; `width` in parts of the height."""
         place = [self._at(*point) for point in points]
-        colour = self._seen(colour)
         thick = max(round(width * self._h), 1)
         if outline and (line := self._line(fill)) is not None:
             self._stroke(place, line, thick + 2 * (self._thick() // 2))
-        self._stroke(place, fill, thick)
+        self._stroke(place, self._seen(fill), thick)
 
     def pie(self, x: float, y: float, radius: float, start: float, end: float, fill: Rgb, outline: bool = True) -> None:
         """A slice of a disc, angles in degrees from the right, clockwise; `radius` in parts of the height."""
@@ -222,8 +222,11 @@ class Pen:
     def _line(self, fill: Rgb) -> Rgb | None:
         if self.style.outline == "none":
             # What is white keeps an edge, or it would be lost on snow.
-            return darker(fill, 0.3) if min(fill) > 225 else None
-        return (40, 36, 40) if self.style.outline == "dark" else darker(fill, 0.45)
+            return self._seen(darker(fill, 0.3)) if min(fill) > 225 else None
+        return self._seen((40, 36, 40) if self.style.outline == "dark" else darker(fill, 0.45))
+
+    def _seen(self, colour: Rgb) -> Rgb:
+        return dim(colour) if self._dimmed else colour
 
     def _thick(self) -> int:
         return max(round(self.style.outline_width * OVERSAMPLING), 1)
