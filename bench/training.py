@@ -38,6 +38,7 @@ from chiasm.training.config import Data, Optim, Stage, Vocabulary
 from chiasm.training.features import CacheSettings, TowerFeatures
 from chiasm.training.metrics import Silent
 from chiasm.training.objectives.answers import Answers
+from chiasm.training.stepping import Stepper
 from chiasm.training.vocabulary import learn
 
 IMAGE = 49151  # the placeholder: a row of the vocabulary that the tokenizer made here does not reach
@@ -136,9 +137,14 @@ def run_ours(setting: Setting, data: Path) -> Measured:
     trained = loop.trained_parameters(model, None, stage)
     optimizer = optim.build_optimizer(trained, stage.optim)
     parameters = [parameter for named in trained.values() for _, parameter in named]
-    stepper = loop._Stepper(model, objective, optimizer, parameters, stage, setting.dtype)
+    stepper = Stepper(model, objective, optimizer, parameters, stage, setting.dtype)
+
+    def step(samples: list[Example]) -> float:
+        num_targets = sum(objective.num_targets(sample) for sample in samples)
+        return float(stepper.step(samples, num_targets, 1.0)["loss"])
+
     with loop._computing(model, stage):
-        return timed(batches(objective, setting), lambda some: float(stepper.step(some, 1.0)["loss"]), caching, setting)
+        return timed(batches(objective, setting), step, caching, setting)
 
 
 def run_theirs(setting: Setting, data: Path) -> Measured:

@@ -13,10 +13,11 @@ from transformers import get_constant_schedule_with_warmup, get_cosine_schedule_
 
 from chiasm.training import objectives
 from chiasm.training.config import Optim, Recipe
-from chiasm.training.loop import _Stepper, freeze, trained_parameters
+from chiasm.training.loop import freeze, trained_parameters
 from chiasm.training.optim import build_optimizer, clip, lr_factor, set_lr
 from chiasm.training.origin import build_model
 from chiasm.training.run import stage_processor
+from chiasm.training.stepping import Stepper
 from tests.training import micro
 
 
@@ -97,8 +98,9 @@ def _gradients(recipe: Recipe, micro_batch_size: int | None) -> dict[str, torch.
     every = [p for named in trained.values() for _, p in named]
     optimizer = Catching([{"params": every, "base_lr": 1.0}], lr=1.0)
     stage = stage.model_copy(update={"optim": stage.optim.model_copy(update={"clip_norm": None})})
-    metrics = _Stepper(model, objective, optimizer, every, stage, torch.float32).step(samples, 1.0)
-    assert metrics["num_trained"] == sum(objective.num_targets(sample) for sample in samples)
+    num_targets = sum(objective.num_targets(sample) for sample in samples)
+    metrics = Stepper(model, objective, optimizer, every, stage, torch.float32).step(samples, num_targets, 1.0)
+    assert metrics["num_trained"] == num_targets
     found["loss"] = torch.tensor(metrics["loss"])
     return found
 

@@ -21,8 +21,8 @@ from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
 from chiasm.training import state
 from chiasm.training.config import Recipe
-from chiasm.training.loop import Interrupted
 from chiasm.training.run import run
+from chiasm.training.stopping import Interrupted
 from tests.training import micro
 
 
@@ -342,8 +342,8 @@ def test_a_second_signal_ends_the_program_without_a_traceback() -> None:
     """In a program of its own, which it kills; the second is already waiting when the first is heard."""
     program = (
         "import os, signal\n"
-        "from chiasm.training.loop import _stop_requests\n"
-        "with _stop_requests():\n"
+        "from chiasm.training.stopping import stop_requests\n"
+        "with stop_requests():\n"
         "    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"

@@ -19,6 +19,7 @@ from chiasm.processing.processor import Processor
 from chiasm.training import state
 from chiasm.training.config import Recipe
 from chiasm.training.origin import build_model
+from chiasm.training.parallel import Placement
 from chiasm.training.run import run
 from tests.training import micro
 
@@ -261,7 +262,7 @@ def test_a_folder_that_cannot_be_made_is_told(micro_world: Path) -> None:
 
 def test_a_device_that_is_not_here_is_told(micro_world: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="device 'nonsense'"):
-        run(micro.recipe(micro_world), tmp_path / "run", device="nonsense")
+        run(micro.recipe(micro_world), tmp_path / "run", placement=Placement("nonsense"))
 
 
 def test_the_sizes_a_tower_leaves_out_are_those_of_its_kind(micro_world: Path) -> None:

@@ -38,7 +38,7 @@ def demo(
     from chiasm.demo.report import write_report
     from chiasm.demo.story import tell
     from chiasm.errors import UserError
-    from chiasm.training.loop import Interrupted
+    from chiasm.training.stopping import Interrupted
 
     if fresh and out.exists():
         if not (out / "world" / "world.json").is_file():

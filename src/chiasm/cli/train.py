@@ -48,7 +48,8 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
     let_other_programs_run()
     from chiasm import recipes
     from chiasm.errors import UserError
-    from chiasm.training.loop import Interrupted
+    from chiasm.training.parallel import Told, joined, leads
+    from chiasm.training.stopping import Interrupted
 
     if recipe is None:
         if not (resume and out is not None):
@@ -82,14 +83,21 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
     reporter = RunReporter()
     try:
         cache = CacheSettings(cache_dir, cache_gb)
-        final = run(resolved, folder, resume=resume, reporter=reporter, device=device, cache=cache)
+        with joined(device) as placement:
+            final = run(resolved, folder, resume=resume, reporter=reporter, cache=cache, placement=placement)
     except Interrupted as stop:
         reporter.close()
-        print(f"{stop}; saved. Go on with: chiasm train --resume --out {folder}", file=sys.stderr)
+        if leads():
+            print(f"{stop}; saved. Go on with: chiasm train --resume --out {folder}", file=sys.stderr)
         raise SystemExit(128 + stop.signal_number) from None
+    except Told:
+        if leads():
+            raise
+        raise SystemExit(1) from None
     finally:
         reporter.close()
-    print(final)
+    if leads():
+        print(final)
 
 
 def _print_plan(recipe: Recipe, machine: Machine, as_json: bool) -> None:

@@ -1,16 +1,11 @@
-"""The training loop: one for every stage. It knows objectives, not what they teach."""
+"""The training loop: one for every stage, in one process or many. It knows objectives, not what they teach."""
 
 from __future__ import annotations
 
 import contextlib
-import math
-import os
-import signal
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -24,21 +19,12 @@ from chiasm.training import lora, optim, state
 from chiasm.training.config import PARTS, Part, Recipe, Stage
 from chiasm.training.metrics import Clock, MetricsFile, Reporter
 from chiasm.training.objectives import Objective
+from chiasm.training.parallel import ALONE, World
 from chiasm.training.samples import Plan, Samples
+from chiasm.training.stepping import Stepper, agreed
+from chiasm.training.stopping import Interrupted, stop_requests
 
 MODULES: Mapping[Part, str] = {"vision": "vision_tower", "connector": "connector", "language": "language_model"}
-
-
-# SIGHUP: the terminal of a run over ssh went away.
-_STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-
-
-class Interrupted(Exception):
-    """A signal asked the run to stop; it has saved itself."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(f"stopped by {signal.Signals(signal_number).name}")
-        self.signal_number = signal_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +37,7 @@ class StageRun:
     folder: Path
     run_id: str
     reporter: Reporter
+    world: World = ALONE
 
 
 def part_of(model: Llava, part: Part) -> nn.Module:
@@ -88,7 +75,7 @@ def train_stage(run: StageRun, model: Llava, objective: Objective, resume: bool)
     Raises `Interrupted` after saving when a signal asked to stop; `UserError` when too many samples are unusable, when
     nothing can be trained, or when the loss stops being a number.
     """
-    stage, recipe = run.stage, run.recipe
+    stage, recipe, world = run.stage, run.recipe, run.world
     low = frozen_dtype(recipe)
     summary = freeze(model, stage, low)
     head = objective.head()
@@ -96,71 +83,33 @@ def train_stage(run: StageRun, model: Llava, objective: Objective, resume: bool)
     optimizer = optim.build_optimizer(trained, stage.optim)
     by_name = {name: parameter for named in trained.values() for name, parameter in named}
     plan = Plan.of(stage, len(objective))
-    samples = Samples(objective, plan, stage, recipe.seed, run.name, MetricsFile(run.folder / "dropped.jsonl"))
+    samples = Samples(objective, plan, stage, recipe.seed, run.name, MetricsFile(run.folder / "dropped.jsonl"), world)
+    _part_generators(recipe.seed, world)
     first = _restore(run, by_name, optimizer) if resume else 0
     log = MetricsFile(run.folder / "metrics.jsonl")
-    log.forget_after(run.name, first)
+    if world.leads:
+        log.forget_after(run.name, first)
     run.reporter.stage_begins(run.name, plan.num_steps, first, summary)
-    stepper = _Stepper(model, objective, optimizer, list(by_name.values()), stage, low)
+    stepper = Stepper(model, objective, optimizer, list(by_name.values()), stage, low, world)
     clock = Clock()
-    with _stop_requests() as asked, _computing(model, stage):
+    with stop_requests(world) as asked, _computing(model, stage):
         for step, batch in enumerate(samples.batches(first, recipe.workers), start=first + 1):
             factor = optim.lr_factor(stage.optim, step - 1, plan.num_steps)
             metrics: dict[str, float | int | str] = {"stage": run.name, "step": step, "num_steps": plan.num_steps}
-            metrics |= stepper.step(batch, factor)
+            totals = agreed(world, objective, batch)
+            samples.settle(totals.unusable, step)
+            metrics |= stepper.step(batch.usable, totals.num_targets, factor)
             seconds = clock.lap()
-            metrics |= {"lr": stage.optim.lr * factor, "num_samples": len(batch), "seconds": round(seconds, 4)}
-            log.write(metrics)
+            metrics |= {"lr": stage.optim.lr * factor, "num_samples": totals.num_samples, "seconds": round(seconds, 4)}
+            if world.leads:
+                log.write(metrics)
             run.reporter.step(metrics)
-            if asked or step % recipe.save_every == 0:
+            stop = max(world.exchange(max(asked, default=0)))
+            if stop or step % recipe.save_every == 0:
                 _save(run, step, by_name, optimizer)
-            if asked:
-                raise Interrupted(asked[0])
+            if stop:
+                raise Interrupted(stop)
     run.reporter.stage_ends(run.name, str(samples.dropped))
-
-
-class _Stepper:
-    """One optimiser step over the micro-batches of a batch."""
-
-    def __init__(
-        self,
-        model: Llava,
-        objective: Objective,
-        optimizer: torch.optim.Optimizer,
-        parameters: list[nn.Parameter],
-        stage: Stage,
-        low: torch.dtype,
-    ) -> None:
-        self._model, self._objective, self._optimizer = model, objective, optimizer
-        self._parameters, self._stage, self._low = parameters, stage, low
-
-    def step(self, samples: list[Any], factor: float) -> dict[str, float | int | str]:
-        """The gradient is of the mean over all trained tokens of the batch, however it is cut into micro-batches."""
-        num_targets = sum(self._objective.num_targets(sample) for sample in samples)
-        if not num_targets:  # every sample of the step was unusable
-            return {"num_trained": 0}
-        total = 0.0
-        for group in self._objective.groups(samples):
-            batch = self._objective.collate(group)
-            batch = {name: tensor.to(self._model.device) for name, tensor in batch.items()}
-            with torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._low == torch.bfloat16):
-                loss = self._objective.loss(self._model, batch)
-            # Text alone reaches no connector: then there is nothing to follow back.
-            if loss.sum.requires_grad:
-                (loss.sum / num_targets).backward()  # type: ignore[no-untyped-call]
-            total += float(loss.sum.detach())
-        mean = total / num_targets
-        norm = optim.clip(self._parameters, self._stage.optim.clip_norm)
-        for what, value in (("loss", mean), ("gradient", norm)):
-            if not math.isfinite(value):
-                raise UserError(
-                    f"the {what} became {value}: this step's samples or the learning rate break the model. What was "
-                    "saved before is sound; lower optim.lr, or look at the data with `chiasm data check`"
-                )
-        optim.set_lr(self._optimizer, factor)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        return {"loss": round(mean, 6), "num_trained": num_targets, "grad_norm": round(norm, 6)}
 
 
 def trained_parameters(model: Llava, head: nn.Module | None, stage: Stage) -> dict[Part | None, list[optim.Named]]:
@@ -176,24 +125,41 @@ def trained_parameters(model: Llava, head: nn.Module | None, stage: Stage) -> di
     return trained
 
 
+def _part_generators(seed: int, world: World) -> None:
+    """Let dropout differ between processes; the first goes on as it would alone."""
+    if not world.leads:
+        torch.manual_seed((seed * 1_000_003 + world.rank) % (1 << 63))
+
+
 def _restore(run: StageRun, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
     """Steps already done, from the newest checkpoint that is whole; damaged ones are passed over with a note."""
-    for folder in state.newest_first(run.folder / "checkpoints", run.name):
+    folder, world = run.folder / "checkpoints", run.world
+    for name in world.from_first(lambda: [found.name for found in state.newest_first(folder, run.name)]):
+        position, reason = None, ""
         try:
-            return state.load_state(folder, run.run_id, trained, optimizer).step
+            position = state.load_state(folder / name, run.run_id, trained, optimizer, world.rank)
         except state.NewerFormat:
             raise
         except UserError as error:
-            run.reporter.note(f"passed over: {error}")
+            reason = str(error)
+        reasons = [each for each in world.exchange(reason) if each]
+        if position is not None and not reasons:
+            return position.step
+        run.reporter.note(f"passed over: {reasons[0]}")
     return 0
 
 
 def _save(run: StageRun, step: int, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
-    folder = run.folder / "checkpoints"
+    folder, world = run.folder / "checkpoints", run.world
     position = state.Position(run.run_id, run.name, step)
-    state.save_state(folder / state.checkpoint_name(position), position, trained, optimizer)
-    for old in state.newest_first(folder, run.name)[run.recipe.keep_checkpoints :]:
-        state.remove(old)
+    generators = [state.generator_from_text(text) for text in world.exchange(state.generator_as_text())]
+
+    def save() -> None:
+        state.save_state(folder / state.checkpoint_name(position), position, trained, optimizer, generators)
+        for old in state.newest_first(folder, run.name)[run.recipe.keep_checkpoints :]:
+            state.remove(old)
+
+    world.from_first(save)
 
 
 @contextlib.contextmanager
@@ -223,29 +189,3 @@ def _checkpoint_activations(model: Llava, wanted: bool) -> None:
         getattr(language, f"{word}_checkpointing_enable")({"use_reentrant": False})
     elif getattr(language, f"is_{word}_checkpointing"):
         getattr(language, f"{word}_checkpointing_disable")()
-
-
-@contextlib.contextmanager
-def _stop_requests() -> Iterator[list[int]]:
-    """Collect signals that ask to stop instead of dying; a second one kills. Only the main thread may listen."""
-    asked: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-    # What `nohup` or a shell's background job ignores stays ignored.
-    kept = {n: signal.getsignal(n) for n in _STOPPING if signal.getsignal(n) != signal.SIG_IGN}
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-        if len(asked) > 1:
-            # Not by giving every handler back at the first: a signal that came meanwhile would meet none of them.
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-
-    for number in kept:
-        signal.signal(number, ask)
-    try:
-        yield asked
-    finally:
-        for number, handler in kept.items():
-            signal.signal(number, handler)

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from chiasm import checkpoints
 from chiasm.atomic import new_file
@@ -31,9 +32,12 @@ from chiasm.training.loop import StageRun, freeze, frozen_dtype, part_of, train_
 from chiasm.training.metrics import Reporter, Silent
 from chiasm.training.objectives.answers import Answers
 from chiasm.training.origin import build_model
+from chiasm.training.parallel import Placement
 from chiasm.version import __version__
 
 _RECIPE, _RECORD = "recipe.yaml", "run.json"
+
+_HERE = Placement()
 
 AfterStage = Callable[[str, Llava, Processor], None]
 
@@ -73,7 +77,7 @@ class _Folder:
             raise UserError(f"{path} was begun with another recipe: {_first_difference(before, recipe)}")
         return cls(path, str(cls(path, "")._read()["run_id"]))
 
-    def begin(self, recipe: Recipe, tokenizer: str) -> None:
+    def begin(self, recipe: Recipe, tokenizer: str, processes: int = 1) -> None:
         """From here on this is a run: write down what it does, who it is and on what it stands."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -84,18 +88,22 @@ class _Folder:
             "run_id": self.run_id,
             "chiasm": __version__,
             "threads": torch.get_num_threads(),
+            "processes": processes,
             "tokenizer": tokenizer,
             "data": {},
         }
         self._write(about)
 
-    def check_machine(self, reporter: Reporter) -> None:
-        """Say so when this machine computes with another number of threads: sums round differently then."""
-        before = self._read().get("threads")
-        if before != torch.get_num_threads():
+    def check_machine(self, reporter: Reporter, processes: int = 1) -> None:
+        """Say so when other numbers of threads or processes compute now: sums round differently then."""
+        record = self._read()
+        now = {"threads": torch.get_num_threads(), "processes": processes}
+        before = {"threads": record.get("threads"), "processes": record.get("processes", 1)}
+        if changed := [key for key in now if now[key] != before[key]]:
+            then, goes_on = (" and ".join(f"{counts[key]} {key}" for key in changed) for counts in (before, now))
             reporter.note(
-                f"this run began with {before} threads and goes on with {torch.get_num_threads()}: its numbers will "
-                "differ in their last digits from those of an unbroken run"
+                f"this run began with {then} and goes on with {goes_on}: its numbers will differ in their last digits "
+                "from those of an unbroken run"
             )
 
     def check_tokenizer(self, digest: str) -> None:
@@ -140,24 +148,23 @@ def run(
     resume: bool = False,
     reporter: Reporter | None = None,
     after_stage: AfterStage | None = None,
-    device: str | None = None,
     final: Path | None = None,
     cache: CacheSettings | None = None,
+    placement: Placement = _HERE,
 ) -> Path:
     """Train a recipe in the folder `out` and return the folder of the finished model: `final`, by default in `out`.
 
     `after_stage` is called with "start" before the first stage and with each stage's name after it, with the model in
     eval mode; a resumed run begins with calling it for the stage that was finished last, in case that was cut short.
-    `cache` says where stages with `features: cache` keep them.
+    `cache` says where stages with `features: cache` keep them. With several processes (`placement`) all call this; the
+    first one alone writes, reports and calls `after_stage`.
     Raises `UserError`, or `Interrupted` when a signal stopped the run after it saved itself.
     """
-    reporter = reporter or Silent()
-    device = usable_device(device)
-    folder = _Folder.stopped(out, recipe) if resume else _Folder.fresh(out)
+    world, device = placement.world, usable_device(placement.device)
+    reporter = reporter if reporter is not None and world.leads else Silent()
     final = out / "final" if final is None else final
-    if final.exists() and not resume:
-        raise UserError(f"{final} already holds something: the finished model would go there. Name another --out")
-    if final.is_dir():
+    folder = _Folder(out, world.from_first(lambda: _identity(recipe, out, final, resume)))
+    if world.from_first(final.is_dir):
         reporter.note(f"{out} is finished; the model is in {final}")
         return final
     checking.check_names(recipe)
@@ -169,30 +176,44 @@ def run(
         checking.check_parts(name, stage, model)
         stage_processor(processor, stage)  # a template may ask for what this tokenizer does not have
     tokenizer = hashlib.sha256(processor.tokenizer.tokenizer.to_str().encode()).hexdigest()
+    world.check_same("tokenizer", tokenizer)
     done = 0
     if resume:
-        folder.check_machine(reporter)
-        folder.check_tokenizer(tokenizer)
+        world.from_first(lambda: folder.check_machine(reporter, world.size))
+        world.from_first(lambda: folder.check_tokenizer(tokenizer))
         done = _finished_stages(out, recipe, model)
     else:
-        folder.begin(recipe, tokenizer)
+        world.from_first(lambda: folder.begin(recipe, tokenizer, world.size))
     model.to(device)
-    if after_stage is not None:
-        _call(after_stage, ["start", *recipe.stages][done], model, processor)
+    hook = after_stage if world.leads else None
+    if hook is not None:
+        _call(hook, ["start", *recipe.stages][done], model, processor)
     for name, stage in list(recipe.stages.items())[done:]:
-        stage_run = StageRun(name, stage, recipe, out, folder.run_id, reporter)
+        stage_run = StageRun(name, stage, recipe, out, folder.run_id, reporter, world)
         _train(stage_run, folder, model, processor, resume, cache or CacheSettings())
-        if after_stage is not None:
-            _call(after_stage, name, model, processor)
+        if hook is not None:
+            _call(hook, name, model, processor)
+    world.from_first(lambda: _save_final(final, recipe, model, processor, folder.run_id))
+    return final
+
+
+def _identity(recipe: Recipe, out: Path, final: Path, resume: bool) -> str:
+    """The run's id, new or from its folder; raises `UserError` where the run cannot begin, or go on, in `out`."""
+    folder = _Folder.stopped(out, recipe) if resume else _Folder.fresh(out)
+    if final.exists() and not resume:
+        raise UserError(f"{final} already holds something: the finished model would go there. Name another --out")
+    return folder.run_id
+
+
+def _save_final(final: Path, recipe: Recipe, model: Llava, processor: Processor, run_id: str) -> None:
     model.to(getattr(torch, recipe.model.dtype))
     last = list(recipe.stages.values())[-1]
     processor = stage_processor(processor, last)
-    provenance = {"recipe": recipe.name, "run_id": folder.run_id}
+    provenance = {"recipe": recipe.name, "run_id": run_id}
     if last.lora is not None:
         lora.save(final, recipe, model.eval(), processor, provenance)
     else:
         checkpoints.save(final, model.eval(), processor, provenance=provenance)
-    return final
 
 
 def stage_processor(processor: Processor, stage: Stage) -> Processor:
@@ -216,7 +237,9 @@ def _train(
     objective = objectives.build(run.stage, model, stage_processor(processor, run.stage))
     for note in objective.notes():
         run.reporter.note(note)
-    folder.check_data(run.name, objective.digest())
+    digest = objective.digest()
+    run.world.check_same(f"file {run.stage.data.records}", digest)
+    run.world.from_first(lambda: folder.check_data(run.name, digest))
     if run.stage.features == "cache" and isinstance(objective, Answers):  # `Stage` lets no other objective ask for it
         features = TowerFeatures(model, stage_processor(processor, run.stage), frozen_dtype(run.recipe), cache)
         features.fill(objective.pictures(), run.recipe.workers, run.reporter)
@@ -230,6 +253,11 @@ def _train(
         if parameter.requires_grad  # of a language model with adapters, those alone
     }
     # Connector, tower and language model as this stage leaves them; what it did not touch is where it came from.
+    run.world.from_first(lambda: _finish(run, trained))
+
+
+def _finish(run: StageRun, trained: Mapping[str, nn.Parameter]) -> None:
+    """Write down what a stage trained; its checkpoints have done their work."""
     state.save_weights(run.folder / "stages" / run.name, trained)
     for checkpoint in state.newest_first(run.folder / "checkpoints", run.name):
         state.remove(checkpoint)

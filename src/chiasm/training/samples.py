@@ -1,9 +1,12 @@
-"""Samples of a stage, step by step, prepared ahead in threads. What a step sees depends on seed and step alone."""
+"""Samples of a stage, step by step, prepared ahead in threads. What a step sees depends on seed and step alone.
+
+Several processes divide the samples of each step among them; what all of them see together is what one would.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +18,7 @@ from chiasm.processing.pictures import PictureError
 from chiasm.training.config import Stage
 from chiasm.training.metrics import MetricsFile
 from chiasm.training.objectives import Objective
+from chiasm.training.parallel import ALONE, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +42,101 @@ class Plan:
         return cls(num_samples, stage.batch_size, -(-length // stage.batch_size), length)
 
 
-class Samples:
-    """Batches of usable samples; unusable ones are counted, named, and written down in `log` for the stage `name`."""
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """A sample that cannot be used: where in its step it stood, who it is, and why."""
 
-    def __init__(self, objective: Objective, plan: Plan, stage: Stage, seed: int, name: str, log: MetricsFile) -> None:
+    place: int
+    index: int
+    name: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """This process's part of a step."""
+
+    usable: list[Any]
+    unusable: list[Unusable]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which samples of a step are this process's: parts of `unit` samples go round from the first process on.
+
+    With micro-batches as parts a process computes what one alone would have computed at once; and where neighbours are
+    of like length, as under `modality_length`, no process gets all the long ones.
+    """
+
+    world: World
+    unit: int
+
+    @classmethod
+    def of(cls, stage: Stage, world: World) -> Share:
+        """As the stage's sizes allow. Raises `UserError` when they give processes unequal numbers of samples."""
+        each, left = divmod(stage.batch_size, world.size)
+        if left:
+            raise UserError(
+                f"batch_size {stage.batch_size} cannot be divided among {world.size} processes: set it to "
+                f"{max(1, each) * world.size} or {(each + 1) * world.size}, or start another number of them"
+            )
+        micro = stage.micro_batch_size or each
+        return cls(world, micro if not stage.pack and stage.micro_batch_size and each % micro == 0 else 1)
+
+    def takes(self, place: int) -> bool:
+        """Whether the sample at `place` of a step (from 0) is this process's."""
+        return place // self.unit % self.world.size == self.world.rank
+
+
+class Samples:
+    """Batches of samples; `settle` counts and names unusable ones, and writes them to `log` for the stage `name`."""
+
+    def __init__(
+        self,
+        objective: Objective,
+        plan: Plan,
+        stage: Stage,
+        seed: int,
+        name: str,
+        log: MetricsFile,
+        world: World = ALONE,
+    ) -> None:
         self._objective, self._plan, self._stage, self._seed = objective, plan, stage, seed
-        self._name, self._log = name, log
+        self._name, self._log, self._world = name, log, world
+        self._share = Share.of(stage, world)
         self._unusable: set[int] = set()
         self.dropped = Dropped()
         self._order: tuple[int, list[int]] = (-1, [])
 
-    def batches(self, first_step: int, num_workers: int) -> Iterator[list[Any]]:
-        """The samples of each step from `first_step` (from 0) on; what was dropped before is taken from the log."""
-        for line in self._log.forget_after(self._name, first_step):
+    def batches(self, first_step: int, num_workers: int) -> Iterator[Batch]:
+        """This process's part of each step from `first_step` (from 0) on; what was dropped before is in the log."""
+        for line in self._world.from_first(lambda: self._log.forget_after(self._name, first_step)):
             self._unusable.add(line["index"])
             self.dropped.add(line["id"], line["index"], line["reason"], line["message"])
-        waiting: deque[list[tuple[int, Future[Any]]]] = deque()
+        waiting: deque[list[tuple[int, int, Future[Any]]]] = deque()
         with ThreadPoolExecutor(num_workers, thread_name_prefix="samples") as pool:
             try:
                 for step in range(first_step, self._plan.num_steps):
-                    waiting.append([(i, pool.submit(self._objective.sample, i)) for i in self._indices(step)])
+                    waiting.append([(p, i, pool.submit(self._objective.sample, i)) for p, i in self._indices(step)])
                     if len(waiting) > 2:  # two steps ahead hide the decoding of pictures; more only hold memory
-                        yield self._usable(waiting.popleft(), step - 1)
+                        yield self._batch(waiting.popleft())
                 while waiting:
-                    yield self._usable(waiting.popleft(), self._plan.num_steps - len(waiting))
+                    yield self._batch(waiting.popleft())
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _indices(self, step: int) -> list[int]:
+    def settle(self, unusable: Iterable[Unusable], step: int) -> None:
+        """Count what all processes found unusable in `step` (from 1); raises `UserError` when that is too much."""
+        for each in sorted(unusable, key=lambda each: each.place):
+            if each.index not in self._unusable:  # else it came by in an earlier epoch
+                self._drop(each, step)
+
+    def _indices(self, step: int) -> list[tuple[int, int]]:
+        """Place in the step and index of this process's samples."""
         begin = step * self._plan.batch_size
-        return [self._at(place) for place in range(begin, min(begin + self._plan.batch_size, self._plan.length))]
+        end = min(begin + self._plan.batch_size, self._plan.length)
+        return [(place - begin, self._at(place)) for place in range(begin, end) if self._share.takes(place - begin)]
 
     def _at(self, place: int) -> int:
         epoch, within = divmod(place, self._plan.num_samples)
@@ -75,34 +144,25 @@ class Samples:
             self._order = (epoch, self._objective.order(self._seed, epoch))
         return self._order[1][within]
 
-    def _usable(self, asked: list[tuple[int, Future[Any]]], step: int) -> list[Any]:
-        """Those of `asked` that can be used, in `step` (from 1)."""
-        usable = []
-        for index, future in asked:
+    def _batch(self, asked: list[tuple[int, int, Future[Any]]]) -> Batch:
+        batch = Batch([], [])
+        for place, index, future in asked:
             try:
                 sample = future.result()
                 if not self._objective.num_targets(sample):
                     raise RecordError("nothing trained", "no token of this record is a target of the loss")
-                usable.append(sample)
+                batch.usable.append(sample)
             except (RecordError, PictureError) as error:
-                self._drop(index, error, step)
-        return usable
+                name = self._objective.name(index)
+                batch.unusable.append(Unusable(place, index, name, error.reason, str(error)))
+        return batch
 
-    def _drop(self, index: int, error: RecordError | PictureError, step: int) -> None:
-        if index in self._unusable:  # it came by in an earlier epoch
-            return
-        self._unusable.add(index)
-        name = self.dropped.add(self._objective.name(index), index, error.reason, str(error))
-        self._log.write(
-            {
-                "stage": self._name,
-                "step": step,
-                "index": index,
-                "id": name,
-                "reason": error.reason,
-                "message": str(error),
-            }
-        )
+    def _drop(self, each: Unusable, step: int) -> None:
+        self._unusable.add(each.index)
+        name = self.dropped.add(each.name, each.index, each.reason, each.message)
+        if self._world.leads:
+            line: dict[str, float | int | str] = {"stage": self._name, "step": step, "index": each.index, "id": name}
+            self._log.write({**line, "reason": each.reason, "message": each.message})
         if len(self.dropped) > self._stage.data.max_dropped * self._plan.num_samples:
             raise UserError(
                 f"{len(self.dropped)} of {self._plan.num_samples} samples of {self._stage.data.records} cannot be used "

@@ -6,11 +6,12 @@ written last; the folder gets its name by one rename. A damaged one is passed ov
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -97,12 +98,30 @@ def load_weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "weights.safetensors")
 
 
+def generator_as_text() -> str:
+    """The state of torch's random generator, to be told to another process."""
+    return base64.b64encode(torch.get_rng_state().numpy().tobytes()).decode()
+
+
+def generator_from_text(text: str) -> torch.Tensor:
+    """What `generator_as_text` said."""
+    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.uint8)
+
+
+def _generator_name(rank: int) -> str:
+    return f"rng.{rank}" if rank else "rng"
+
+
 def save_state(
-    folder: Path, position: Position, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+    folder: Path,
+    position: Position,
+    trained: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    generators: Sequence[torch.Tensor] = (),
 ) -> None:
-    """The checkpoint of a stage in progress."""
+    """The checkpoint of a stage in progress; `generators` are those of all processes, by default of this one."""
     weights = {name: parameter.detach().cpu().contiguous() for name, parameter in trained.items()}
-    moments = {"rng": torch.get_rng_state()}
+    moments = {_generator_name(rank): each for rank, each in enumerate(generators or [torch.get_rng_state()])}
     for name, parameter in trained.items():
         for key, value in optimizer.state.get(parameter, {}).items():
             moments[f"{key}/{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
@@ -116,9 +135,13 @@ def save_state(
 
 
 def load_state(
-    folder: Path, run_id: str, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+    folder: Path,
+    run_id: str,
+    trained: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    rank: int = 0,
 ) -> Position:
-    """Put a checkpoint back into parameters, optimiser and random state.
+    """Put a checkpoint back into parameters, optimiser and the random state of process `rank`, if it has one for it.
 
     Raises `UserError`, with nothing changed, when it is damaged or does not fit; `NewerFormat` when it is too new.
     """
@@ -133,7 +156,9 @@ def load_state(
     with torch.no_grad():
         for name, parameter in trained.items():
             parameter.copy_(weights[name])
-    torch.set_rng_state(moments.pop("rng"))
+    generators = {key: moments.pop(key) for key in list(moments) if key.partition(".")[0] == "rng"}
+    if _generator_name(rank) in generators:
+        torch.set_rng_state(generators[_generator_name(rank)])
     by_name: dict[str, dict[str, Any]] = {}
     for key, value in moments.items():
         kind, _, name = key.partition("/")

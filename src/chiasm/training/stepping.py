@@ -1,0 +1,121 @@
+"""One optimiser step: micro-batches to gradients, gradients to an update, over all processes of a run.
+
+It knows neither where samples come from nor what is written down.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import nn
+
+from chiasm.errors import UserError
+from chiasm.models.llava import Llava
+from chiasm.training import optim
+from chiasm.training.config import Stage
+from chiasm.training.objectives import Objective
+from chiasm.training.parallel import ALONE, World
+from chiasm.training.samples import Batch, Unusable
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A step over all processes."""
+
+    num_samples: int
+    num_targets: int
+    unusable: list[Unusable]
+
+
+def agreed(world: World, objective: Objective, batch: Batch) -> Totals:
+    """What all processes found in their parts of a step."""
+    mine = {
+        "num_samples": len(batch.usable),
+        "num_targets": sum(objective.num_targets(sample) for sample in batch.usable),
+        "unusable": [asdict(each) for each in batch.unusable],
+    }
+    found = world.exchange(mine)
+    return Totals(
+        num_samples=sum(each["num_samples"] for each in found),
+        num_targets=sum(each["num_targets"] for each in found),
+        unusable=[Unusable(**values) for each in found for values in each["unusable"]],
+    )
+
+
+class Stepper:
+    """One optimiser step over the micro-batches of a batch."""
+
+    def __init__(
+        self,
+        model: Llava,
+        objective: Objective,
+        optimizer: torch.optim.Optimizer,
+        parameters: list[nn.Parameter],
+        stage: Stage,
+        low: torch.dtype,
+        world: World = ALONE,
+    ) -> None:
+        self._model, self._objective, self._optimizer = model, objective, optimizer
+        self._parameters, self._stage, self._low, self._world = parameters, stage, low, world
+
+    def step(self, samples: list[Any], num_targets: int, factor: float) -> dict[str, float | int | str]:
+        """The gradient is of the mean over all trained tokens of the batch, however it is cut into micro-batches.
+
+        `samples` are this process's; `num_targets` counts those of all.
+        """
+        if not num_targets:  # every sample of the step was unusable
+            return {"num_trained": 0}
+        losses = [self._backward(group, num_targets) for group in (self._objective.groups(samples) if samples else [])]
+        mean = self._summed(losses) / num_targets
+        norm = optim.clip(self._parameters, self._stage.optim.clip_norm)
+        for what, value in (("loss", mean), ("gradient", norm)):
+            if not math.isfinite(value):
+                raise UserError(
+                    f"the {what} became {value}: this step's samples or the learning rate break the model. What was "
+                    "saved before is sound; lower optim.lr, or look at the data with `chiasm data check`"
+                )
+        optim.set_lr(self._optimizer, factor)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return {"loss": round(mean, 6), "num_trained": num_targets, "grad_norm": round(norm, 6)}
+
+    def _backward(self, group: list[Any], num_targets: int) -> float:
+        """Add a micro-batch's gradient to what is there; its summed loss."""
+        batch = self._objective.collate(group)
+        batch = {name: tensor.to(self._model.device) for name, tensor in batch.items()}
+        with torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._low == torch.bfloat16):
+            loss = self._objective.loss(self._model, batch)
+        # Text alone reaches no connector: then there is nothing to follow back.
+        if loss.sum.requires_grad:
+            (loss.sum / num_targets).backward()  # type: ignore[no-untyped-call]
+        return float(loss.sum.detach())
+
+    def _summed(self, losses: list[float]) -> float:
+        """The loss over all processes, after adding up their gradients.
+
+        A parameter that no process reached keeps no gradient, so that the optimiser leaves it alone as it would in one
+        process; where some did not, they add nothing.
+        """
+        reached = "".join("01"[parameter.grad is not None] for parameter in self._parameters)
+        found = self._world.exchange({"losses": losses, "reached": reached})
+        if self._world.size > 1:
+            flags = zip(*(each["reached"] for each in found), strict=True)
+            anywhere = [p for p, by in zip(self._parameters, flags, strict=True) if "1" in by]
+            for parameter in anywhere:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+            self._world.sum_in_order([parameter.grad for parameter in anywhere if parameter.grad is not None])
+        return _in_turn([each["losses"] for each in found])
+
+
+def _in_turn(losses: list[list[float]]) -> float:
+    """The sum of the processes' losses in the order one process has: each one's first, each one's second, ..."""
+    total = 0.0
+    for turn in zip_longest(*losses, fillvalue=0.0):
+        for loss in turn:
+            total += loss
+    return total
