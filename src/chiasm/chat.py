@@ -33,13 +33,19 @@ class AnswerError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How an answer is chosen. `temperature` 0 is greedy; `seed` makes sampling repeatable; `stop` ends the answer."""
+    """How an answer is chosen. `temperature` 0 is greedy; `seed` makes sampling repeatable; `stop` ends the answer.
+
+    `num_likely`: the answer's tokens are wanted with how likely they were, and so many of the likeliest beside each.
+    `json_schema`: a JSON schema, written as JSON, that the answer has to keep to. Models that cannot raise `UserError`.
+    """
 
     max_tokens: int = 512
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    num_likely: int | None = None
+    json_schema: str | None = None
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -53,6 +59,8 @@ class Sampling:
             raise ValueError(f"stop must be a tuple of strings such as ('###',), not {self.stop!r}")
         if any(not stop for stop in self.stop):
             raise ValueError("a stop string must not be empty")
+        if self.num_likely is not None and self.num_likely < 0:
+            raise ValueError(f"num_likely must be at least 0, not {self.num_likely}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +73,39 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """A token by its bytes, and its log-probability (natural, before temperature and top-p) where it could stand.
+
+    `likeliest`: the likeliest tokens of its place, best first.
+    """
+
+    content: bytes
+    log_probability: float
+    likeliest: tuple[Token, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of an answer as it is written. The last one carries why the answer ended and what it used."""
+    """A piece of an answer as it is written. The last one carries why the answer ended and what it used.
+
+    `tokens`, where they are wanted, go with the text; those of a stop string are not among them.
+    """
 
     text: str
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; `index` is the position of its conversation among those asked."""
+    """A whole answer; `index` is the position of its conversation among those asked. `tokens` where they are wanted."""
 
     text: str
     finish_reason: FinishReason
     usage: Usage
     index: int = 0
+    tokens: tuple[Token, ...] = ()
 
 
 @runtime_checkable
@@ -119,9 +144,10 @@ class Ranker(Protocol):
 
 def collect(deltas: Iterable[Delta], index: int = 0) -> Answer:
     """The whole answer of a stream; raises `ValueError` for a stream that ended without its last delta."""
-    text: list[str] = []
+    text, tokens = list[str](), list[Token]()
     for delta in deltas:
         text.append(delta.text)
+        tokens += delta.tokens
         if delta.finish_reason is not None and delta.usage is not None:
-            return Answer("".join(text), delta.finish_reason, delta.usage, index)
+            return Answer("".join(text), delta.finish_reason, delta.usage, index, tuple(tokens))
     raise ValueError("the stream ended without saying why: its last delta must carry finish_reason and usage")

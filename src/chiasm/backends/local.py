@@ -8,26 +8,30 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
 import torch
 
+from chiasm.backends.json_answers import JsonAnswers
 from chiasm.backends.local_prompts import Attempts, PromptWriter
 from chiasm.backends.shared_steps import SharedSteps
-from chiasm.backends.stop_strings import StopStrings
+from chiasm.backends.spoken import Spoken
 from chiasm.chat import Answer, Delta, Ranking, Sampling, Usage, collect
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
-from chiasm.generation.engine import Engine
+from chiasm.generation.engine import Engine, Generated
 from chiasm.generation.prompt import Prompt
 from chiasm.generation.sampling import Decoding
 from chiasm.models.device import usable_device
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
+from chiasm.processing.token_bytes import TokenBytes
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _NUM_SESSIONS = 32  # ours: caches of so many conversations are kept, if `cache_bytes` has room for them
+_LOST = "the JSON schema became too complex to be followed in the middle of the answer: simplify it"
 
 _Made = TypeVar("_Made")
 
@@ -55,6 +59,8 @@ class LocalChatModel:
         self._engine = Engine(model, cache_bytes)
         self._writer = PromptWriter(processor)
         self._album = self._writer.album(paths=False)  # a file may change between two questions
+        self._bytes = TokenBytes(processor.tokenizer)
+        self._json = JsonAnswers(processor.tokenizer, processor.end_ids)
         self._steps = threading.Lock()
         self._together = SharedSteps(self._engine.stepper(batch_size, num_sessions), self._steps)
 
@@ -98,21 +104,23 @@ class LocalChatModel:
         Raises `UserError` for a conversation that cannot be encoded or does not fit, at the first piece.
         """
         prompt = self._writer.prompt(conversation, self._album)
-        text, stop, num_answer = self.processor.tokenizer.decode_stream(), self._stop(sampling), 0
+        spoken, num_answer = self._spoken(sampling), 0
         # Beside others, who may well ask about the same picture, what follows it is this conversation's own affair.
         num_shared = prompt.pictures[-1].end if prompt.pictures and self._together.num_open else None
         branch = self._engine.branch(prompt, self._decoding(sampling), num_shared, keep=True)
         with contextlib.closing(self._together.answer(branch)) as answering:
             for token_id in answering:
+                likely = None if sampling.num_likely is None else branch.likelihoods[num_answer]
                 num_answer += 1
-                shown = stop.feed(text.feed(token_id))
-                if shown:
-                    yield Delta(shown)
-                if stop.stopped:
+                delta = spoken.hear(token_id, likely)
+                if delta.text or delta.tokens:
+                    yield delta
+                if spoken.stopped:
                     break
-        finish = "stop" if stop.stopped else branch.finish or "stop"
+        if branch.is_lost:
+            raise UserError(_LOST)
         usage = Usage(len(prompt.ids), branch.num_cached, num_answer)
-        yield Delta(stop.feed(text.finish()) + stop.finish(), finish, usage)
+        yield spoken.end(branch.finish or "stop", usage)
 
     def answer_all(self, conversations: Sequence[Conversation], sampling: Sampling) -> Iterator[Answer]:
         """Answers in the order they finish; greedy ones are those of `stream`.
@@ -126,7 +134,7 @@ class LocalChatModel:
 
         def prompts() -> Iterator[Prompt]:
             for index, prompt in attempts:
-                answers[index] = _Text(self, sampling, len(prompt.ids))
+                answers[index] = _Text(self._spoken(sampling), len(prompt.ids))
                 asked.append(index)
                 yield prompt
 
@@ -143,8 +151,14 @@ class LocalChatModel:
         while (generated := self._next(generating)) is not None:
             index = asked[generated.index]
             answer = answers.pop(index)
+            if generated.is_lost:
+                attempts.failures[index] = UserError(_LOST)
+                continue
             usage = Usage(answer.num_prompt, generated.num_cached, len(generated.ids))
-            yield Answer(answer.finished(), generated.finish, usage, index)
+            if sampling.num_likely is None:
+                yield collect([*answer.deltas, answer.spoken.end(generated.finish, usage)], index)
+            else:
+                yield collect(self._retold(sampling, generated, usage), index)
         attempts.check()
 
     def rank_all(self, conversations: Sequence[Conversation], options: Sequence[Sequence[str]]) -> Iterator[Ranking]:
@@ -186,37 +200,49 @@ class LocalChatModel:
         prompt = self._writer.prompt(conversation, self._album)
         return len(prompt.ids), tuple(p.end - p.start for p in prompt.pictures), self._engine.max_positions
 
+    def check_schema(self, schema: str) -> None:
+        """Raise `UserError` unless answers here can keep to `schema` (JSON): a bad one, or no llguidance installed."""
+        self._json.constraint(schema)
+
     def _decoding(self, sampling: Sampling) -> Decoding:
+        schema = sampling.json_schema
         return Decoding(
-            sampling.max_tokens, sampling.temperature, sampling.top_p, sampling.seed, self.processor.end_ids
+            sampling.max_tokens,
+            sampling.temperature,
+            sampling.top_p,
+            sampling.seed,
+            self.processor.end_ids,
+            sampling.num_likely,
+            None if schema is None else self._json.constraint(schema),
         )
 
-    def _stop(self, sampling: Sampling) -> StopStrings:
-        return StopStrings((*self.processor.stop, *sampling.stop))
+    def _spoken(self, sampling: Sampling) -> Spoken:
+        return Spoken(self.processor.tokenizer, (*self.processor.stop, *sampling.stop), self._bytes.of)
+
+    def _retold(self, sampling: Sampling, generated: Generated, usage: Usage) -> Iterator[Delta]:
+        """A finished answer once more, with how likely its tokens were."""
+        spoken = self._spoken(sampling)
+        for token_id, likelihood in zip(generated.ids, generated.likelihoods, strict=True):
+            yield spoken.hear(token_id, likelihood)
+        yield spoken.end(generated.finish, usage)
 
     def _next(self, steps: Iterator[_Made]) -> _Made | None:
         with self._steps:
             return next(steps, None)
 
 
+@dataclass(slots=True)
 class _Text:
     """The text of one of many answers, id by id."""
 
-    def __init__(self, model: LocalChatModel, sampling: Sampling, num_prompt: int) -> None:
-        self.num_prompt = num_prompt
-        self._text = model.processor.tokenizer.decode_stream()
-        self._stop = StopStrings((*model.processor.stop, *sampling.stop))
-        self._shown: list[str] = []
+    spoken: Spoken
+    num_prompt: int
+    deltas: list[Delta] = field(default_factory=list)
 
     def hears(self, token: int) -> bool:
         """Take one more id; True when a stop string has ended the answer."""
-        self._shown.append(self._stop.feed(self._text.feed(token)))
-        return self._stop.stopped
-
-    def finished(self) -> str:
-        """The whole text."""
-        self._shown += self._stop.feed(self._text.finish()), self._stop.finish()
-        return "".join(self._shown)
+        self.deltas.append(self.spoken.hear(token))
+        return self.spoken.stopped
 
 
 def _several(images: Iterable[object]) -> Iterable[object]:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from chiasm.chat import Answer, AnswerError, FinishReason, Sampling, Usage
 from chiasm.conversation import Conversation
 from chiasm.dispatch.failures import Overloaded, Unanswerable
+from chiasm.errors import UserError
 
 LimitField = Literal["max_tokens", "max_completion_tokens"]
 
@@ -60,6 +61,11 @@ def request_body(
         body["seed"] = sampling.seed
     if sampling.stop:
         body["stop"] = list(sampling.stop)
+    if sampling.json_schema is not None:
+        wanted = {"name": "answer", "schema": json.loads(sampling.json_schema), "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": wanted}
+    if sampling.num_likely is not None:
+        raise UserError("how likely tokens were is not read from replies of an API: leave num_likely out")
     return body
 
 

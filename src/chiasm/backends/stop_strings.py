@@ -18,6 +18,7 @@ class StopStrings:
             raise ValueError("a stop string must not be empty")
         self._waiting = ""
         self._began = False
+        self.num_taken = 0  # characters fed that were given out, or trimmed in front of what was
         self.stopped = False
 
     def feed(self, text: str) -> str:
@@ -47,6 +48,7 @@ class StopStrings:
 
     def _shown(self, length: int) -> str:
         shown, self._waiting = self._waiting[:length], self._waiting[length:]
+        self.num_taken += length
         if not self._began:
             shown = shown.lstrip()
             self._began = bool(shown)

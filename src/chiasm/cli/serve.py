@@ -79,6 +79,10 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
             assert answerer is not None
             return answerer.prompt_tokens(conversation)
 
+        def check_schema(schema: str) -> None:
+            assert answerer is not None
+            answerer.check_schema(schema)
+
         try:
             settings = Settings(
                 called,
@@ -90,6 +94,8 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
                 grace=grace,
                 pictures=PictureGuard(domains=domains),
                 count=count,
+                tells_likely=True,
+                check_schema=check_schema,
             )
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--name") from None

@@ -42,7 +42,11 @@ def content_key(conversation: Conversation, sampling: Sampling, *more: str) -> s
 
     Pictures count by name when they are paths, so that a key never needs the disk.
     """
-    content = [[said(message) for message in conversation.messages], asdict(sampling), more]
+    how = asdict(sampling)
+    for later in ("num_likely", "json_schema"):  # keys written before these were there stay as they are
+        if how[later] is None:
+            del how[later]
+    content = [[said(message) for message in conversation.messages], how, more]
     return hashlib.sha256(_dumped(content)).hexdigest()
 
 

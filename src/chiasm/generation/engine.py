@@ -9,7 +9,7 @@ Shapes: B rows, T tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
@@ -21,7 +21,7 @@ from chiasm.generation.features import Features
 from chiasm.generation.logits import sharp_logits
 from chiasm.generation.one_by_one import OneByOne
 from chiasm.generation.prompt import Prompt, runs
-from chiasm.generation.sampling import Decoding, choose
+from chiasm.generation.sampling import Decoding, Likelihood, choose, likelihoods
 from chiasm.generation.scheduler import NUM_IDLE, Event, Scheduler, Stepper, log_likelihood
 from chiasm.generation.trunk import Branch, Finish
 from chiasm.models import language
@@ -57,13 +57,16 @@ class Session:
 class Generated:
     """One finished answer of many: `index` of its prompt, its ids without the end token, and why it ended.
 
-    `num_cached` of the prompt's tokens were taken from what others had computed.
+    `num_cached` of the prompt's tokens were taken from what others had computed. `likelihoods` of the ids, if wanted.
+    `is_lost`: what it was held to could not be followed to the end.
     """
 
     index: int
     ids: list[int]
     finish: Finish
     num_cached: int = 0
+    likelihoods: list[Likelihood] = field(default_factory=list)
+    is_lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ class Ranked:
 class Answering(Iterator[int]):
     """An answer on its way: iterate for its ids, without the end token. `finish` is set once it has ended.
 
-    `num_cached` of the prompt's tokens were taken from the session. `close` (or dropping it) stops the work.
+    `num_cached` of the prompt's tokens were taken from the session. `likelihoods` are those of the ids, where they are
+    wanted. `close` (or dropping it) stops the work.
     """
 
     def __init__(self, engine: Engine, prompt: Prompt, decoding: Decoding, session: Session | None) -> None:
@@ -85,6 +89,8 @@ class Answering(Iterator[int]):
         self._engine, self._prompt, self._decoding = engine, prompt, decoding
         self._session = engine.session() if session is None else session
         self._draw = decoding.draw()
+        self._constraint = decoding.constraint() if decoding.constraint else None
+        self.likelihoods: list[Likelihood] = []
         self._last: int | None = None
         # What an interrupted step has left in the cache, nobody has written into `contents`.
         self._session.cache.keep_first(len(self._session.contents))
@@ -103,10 +109,14 @@ class Answering(Iterator[int]):
             logits = self._engine.prefill(self._prompt, self._session, self.num_cached)
         else:
             logits = self._engine.step(self._last, self._session)
-        (chosen,) = choose(logits, self._decoding, [self._draw])
+        (chosen,) = choose(logits, self._decoding, [self._draw], [self._constraint])
         if chosen in self._decoding.end_ids:
             self.finish = "stop"
             raise StopIteration
+        if self._decoding.num_likely is not None:
+            self.likelihoods += likelihoods(logits, [chosen], self._decoding.num_likely)
+        if self._constraint is not None:
+            self._constraint.take(chosen)
         self._last = chosen
         self.num_answer += 1
         return chosen
@@ -213,7 +223,8 @@ class Engine:
                 stepper.cancel(branch)
                 finish = "stop"
             if finish is not None:
-                yield Generated(indices.pop(branch), branch.ids, finish, branch.num_cached)
+                index = indices.pop(branch)
+                yield Generated(index, branch.ids, finish, branch.num_cached, branch.likelihoods, branch.is_lost)
 
     def rank(
         self, questions: Iterable[tuple[Prompt, Sequence[Sequence[int]]]], num_slots: int = _SLOTS

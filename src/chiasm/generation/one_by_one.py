@@ -70,6 +70,7 @@ class OneByOne:
         branch.num_cached = answering.num_cached
         if token is not None:
             branch.ids.append(token)
+            branch.likelihoods = answering.likelihoods
             branch.finish = "length" if len(branch.ids) == branch.limit else None
         else:
             branch.finish = answering.finish or "stop"

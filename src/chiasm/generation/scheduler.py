@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +16,7 @@ import torch
 
 from chiasm.generation.features import Features
 from chiasm.generation.row import Row
-from chiasm.generation.sampling import Decoding, choose
+from chiasm.generation.sampling import Decoding, Likelihood, choose, likelihoods
 from chiasm.generation.trunk import Branch, Finish, Trunk
 from chiasm.models.llava import Llava
 
@@ -140,7 +141,7 @@ class Scheduler:
         # All that may fail comes before the first mark it leaves.
         chosen = _chosen(row.branches, row.logits(self._model, self._features))
         row.commit()
-        return [self._advance(branch, chosen[branch]) for branch in row.branches]
+        return [self._advance(branch, *chosen[branch]) for branch in row.branches]
 
     def _admit(self) -> None:
         """Give slots to waiting prompts, in order, while there is room; some stand by for what others compute."""
@@ -234,7 +235,7 @@ class Scheduler:
         if not trunk.branches and trunk.num_ready < len(trunk):  # nobody is left to compute it for
             self._trunks.remove(trunk)
 
-    def _advance(self, branch: Branch, chosen: int | float) -> Event:
+    def _advance(self, branch: Branch, chosen: int | float, likelihood: Likelihood | None) -> Event:
         """Write down what was chosen for `branch`, or how likely its targets are."""
         branch.num_computed += branch.num_new
         branch.has_run = True
@@ -246,6 +247,10 @@ class Scheduler:
         else:
             token = int(chosen)
             branch.ids.append(token)
+            if likelihood is not None:
+                branch.likelihoods.append(likelihood)
+            if branch.constraint is not None:
+                branch.constraint.take(token)
             if len(branch.ids) == branch.limit:
                 branch.finish = "length"
         if branch.finish is not None:
@@ -253,21 +258,28 @@ class Scheduler:
         return Event(branch, token, branch.finish)
 
 
-def _chosen(branches: list[Branch], logits_RV: torch.Tensor) -> dict[Branch, int | float]:
-    """For each branch the next id, or the log-likelihood of its targets, from the logits of all in order."""
-    chosen: dict[Branch, int | float] = {}
+def _chosen(branches: list[Branch], logits_RV: torch.Tensor) -> dict[Branch, tuple[int | float, Likelihood | None]]:
+    """For each branch the next id, or the log-likelihood of its targets, from the logits of all in order.
+
+    With an id, how likely it was, where that is wanted.
+    """
+    chosen: dict[Branch, tuple[int | float, Likelihood | None]] = {}
     alike: dict[Decoding, list[tuple[Branch, int]]] = {}
     row = 0
     for branch in branches:
         if branch.targets:
-            chosen[branch] = log_likelihood(logits_RV[row : row + len(branch.targets)], branch.targets)
+            chosen[branch] = log_likelihood(logits_RV[row : row + len(branch.targets)], branch.targets), None
         else:
             alike.setdefault(branch.decoding, []).append((branch, row))
         row += max(1, len(branch.targets))
     for decoding, members in alike.items():
         rows = torch.tensor([row for _, row in members], device=logits_RV.device)
-        ids = choose(logits_RV[rows], decoding, [branch.draw for branch, _ in members])
-        chosen |= {branch: token for (branch, _), token in zip(members, ids, strict=True)}
+        grown, logits_BV = [branch for branch, _ in members], logits_RV[rows]
+        ids = choose(logits_BV, decoding, [b.draw for b in grown], [b.constraint for b in grown])
+        likely: Sequence[Likelihood | None] = [None] * len(ids)
+        if decoding.num_likely is not None:
+            likely = likelihoods(logits_BV, ids, decoding.num_likely)
+        chosen |= {branch: (token, how) for branch, token, how in zip(grown, ids, likely, strict=True)}
     return chosen
 
 

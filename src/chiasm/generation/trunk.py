@@ -18,7 +18,7 @@ import torch
 
 from chiasm.generation.cache import enlarged
 from chiasm.generation.prompt import Picture, Prompt
-from chiasm.generation.sampling import Decoding
+from chiasm.generation.sampling import Constraint, Decoding, Likelihood
 
 Finish = Literal["stop", "length"]
 
@@ -32,9 +32,9 @@ GONE = -2  # owner of the places whose branch has left
 class Branch:
     """One prompt on its way to an answer: the handle of `Scheduler.submit`.
 
-    `ids` is the answer so far, without the end token. With `targets` nothing is chosen: `log_likelihood` becomes the
-    sum of their log-probabilities. `finish` is set once it has ended; `num_cached` of the prompt's tokens it found
-    computed when it first ran.
+    `ids` is the answer so far, without the end token; `likelihoods` are theirs, where they are wanted. With `targets`
+    nothing is chosen: `log_likelihood` becomes the sum of their log-probabilities. `finish` is set once it has ended;
+    `num_cached` of the prompt's tokens it found computed when it first ran.
     """
 
     prompt: Prompt
@@ -44,17 +44,25 @@ class Branch:
     targets: tuple[int, ...] = ()
     keep: bool = False
     ids: list[int] = field(default_factory=list)
+    likelihoods: list[Likelihood] = field(default_factory=list)
     finish: Finish | None = None
     log_likelihood: float = 0.0
     num_cached: int = 0
     has_run: bool = False
     draw: torch.Generator = field(init=False)
+    constraint: Constraint | None = field(init=False)
     trunk: Trunk | None = None
     number: int = 0  # as which the trunk knows it
     num_computed: int = 0  # of its own tokens, those whose keys and values are held
 
     def __post_init__(self) -> None:
         self.draw = self.decoding.draw()
+        self.constraint = self.decoding.constraint() if self.decoding.constraint else None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its constraint could not follow it to its end."""
+        return self.constraint is not None and self.constraint.is_lost
 
     @property
     def num_tokens(self) -> int:

@@ -41,8 +41,10 @@ class Settings:
     """How a server behaves. The numbers are ours.
 
     `count` says of a conversation how many tokens it takes, how many of them each picture, and how many the context
-    holds. `hosts`: the names it answers to beside the loopback ones; None: to any. `grace`: seconds that answers have
-    to end when the server stops. `deadline`: seconds a request may take in all.
+    holds. `tells_likely`: the model says how likely tokens were, if asked. `check_schema` raises `UserError` for a JSON
+    schema the model cannot keep to; None: it keeps to none. `hosts`: the names it answers to beside the loopback ones;
+    None: to any. `grace`: seconds that answers have to end when the server stops. `deadline`: seconds a request may
+    take in all.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Settings:
     grace: float = 30.0
     pictures: PictureGuard = field(default_factory=PictureGuard)
     count: Count | None = None
+    tells_likely: bool = False
+    check_schema: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._:@+-]{1,100}", self.name):
@@ -87,6 +91,8 @@ class Server:
             settings.max_tokens,
             settings.deadline,
             settings.count,
+            settings.tells_likely,
+            settings.check_schema,
         )
         self._page = page.files()
         self._openapi = openapi.document(

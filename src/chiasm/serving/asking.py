@@ -22,6 +22,7 @@ from chiasm.errors import UserError
 from chiasm.serving import replies, wire
 from chiasm.serving.answering import Answering
 from chiasm.serving.bodies import Bodies, ClientGoneError
+from chiasm.serving.bounded_json import read_json
 from chiasm.serving.desk import Desk
 from chiasm.serving.faults import Refused, broken
 from chiasm.serving.metrics import Metrics
@@ -47,6 +48,8 @@ class House:
     max_tokens: int
     deadline: float
     count: Callable[[Conversation], tuple[int, tuple[int, ...], int | None]] | None
+    tells_likely: bool
+    check_schema: Callable[[str], None] | None
     threads: ThreadPoolExecutor = field(init=False)
     picture_threads: ThreadPoolExecutor = field(init=False)
 
@@ -74,7 +77,7 @@ class Asking:
                 self._house.metrics.vanished += 1
                 return Response(status_code=_GONE)
             self._house.metrics.count_first_token(time.monotonic() - self._begun)
-            reply = replies.Reply(self._house.name, asked.include_usage)
+            reply = replies.Reply(self._house.name, asked.include_usage, asked.sampling.num_likely is not None)
             if asked.stream:
                 self._held = held.pop_all()
                 return EventStream(self._events(reply, answering, first), self._held)
@@ -109,9 +112,10 @@ class Asking:
         headers = dict(self._request.scope["headers"])
         body = await self._held.enter_async_context(self._house.bodies.read(headers, self._request.receive))
         self._begun = time.monotonic()
-        asked = wire.parse(wire.read_json(body), self._house.max_tokens)
+        asked = wire.parse(read_json(body), self._house.max_tokens)
         if asked.model != self._house.name:
             raise Refused(404, f"the model here is '{self._house.name}'", param="model", code="model_not_found")
+        self._check_abilities(asked)
         self._house.pictures.check(asked.urls)
         await self._held.enter_async_context(self._house.desk.place())
         self._gone = asyncio.create_task(self._disconnected())
@@ -120,8 +124,18 @@ class Asking:
         self._held.callback(self._gone.cancel)
         return asked
 
+    def _check_abilities(self, asked: wire.Asked) -> None:
+        """Raise `Refused` for what this model cannot do."""
+        if asked.sampling.num_likely is not None and not self._house.tells_likely:
+            message = "this model does not tell log-probabilities: leave logprobs out"
+            raise Refused(400, message, param="logprobs", code="unsupported_value")
+        if asked.sampling.json_schema is not None and self._house.check_schema is None:
+            message = "only text is supported: this server cannot make a model keep to JSON or a schema"
+            raise Refused(400, message, param="response_format", code="unsupported_value")
+
     async def _begin(self, asked: wire.Asked) -> Answering:
         """The answer on its way; from here on it has a slot."""
+        await self._check_schema(asked.sampling.json_schema)
         conversation = await self._opened(asked)
         slot = self._house.desk.slot()
         await self._within(self._held.enter_async_context(slot))
@@ -129,6 +143,19 @@ class Asking:
         self._held.push_async_callback(answering.close)
         answering.begin(conversation, asked.sampling)
         return answering
+
+    async def _check_schema(self, schema: str | None) -> None:
+        check = self._house.check_schema
+        if schema is None or check is None:
+            return
+
+        def checked() -> None:
+            try:
+                check(schema)
+            except UserError as error:
+                raise Refused(400, str(error), param="response_format", code="invalid_schema") from None
+
+        await self._within(asyncio.get_running_loop().run_in_executor(self._house.picture_threads, checked))
 
     async def _opened(self, asked: wire.Asked) -> Conversation:
         if not asked.urls:
@@ -158,8 +185,8 @@ class Asking:
         try:
             yield reply.begin()
             while delta is not None:
-                if delta.text:
-                    yield reply.text(delta.text)
+                if delta.text or delta.tokens:
+                    yield reply.text(delta.text, delta.tokens)
                 if delta.finish_reason is not None and delta.usage is not None:
                     self._house.metrics.count_usage(delta.usage)
                     yield reply.end(delta.finish_reason, delta.usage)

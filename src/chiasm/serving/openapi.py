@@ -101,10 +101,13 @@ def _answers() -> dict[str, Any]:
         prompt_tokens=_NUMBER, completion_tokens=_NUMBER, total_tokens=_NUMBER, prompt_tokens_details=cached
     )
     message = _object(role={"const": "assistant"}, content=_STRING, refusal={"type": "null"})
+    likely = {"token": _STRING, "logprob": {"type": "number"}, "bytes": {"type": "array", "items": _NUMBER}}
+    token = _object(**likely, top_logprobs={"type": "array", "items": _object(**likely)})
+    told = _object(content={"type": "array", "items": token}, refusal={"type": "null"})
     choice = _object(
         index=_NUMBER,
         message=message,
-        logprobs={"type": "null"},
+        logprobs={"anyOf": [told, {"type": "null"}]},
         finish_reason={"enum": ["stop", "length", "content_filter"]},
     )
     card = _object(id=_STRING, object={"const": "model"}, created=_NUMBER, owned_by=_STRING)

@@ -5,39 +5,46 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chiasm.chat import Answer, FinishReason, Usage
+from chiasm.chat import Answer, FinishReason, Token, Usage
 
 DONE = b"data: [DONE]\n\n"
 
 # What providers may say beside OpenAI's own words.
+_NEVER = -9999.0  # what OpenAI's reference writes for tokens that are next to impossible
 _FINISH: Mapping[FinishReason, str] = {"refusal": "content_filter", "unknown": "stop", "tool_calls": "stop"}
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer to be written; all its events carry the same id and time."""
+    """One answer to be written; all its events carry the same id and time. `tells_likely`: its tokens are wanted."""
 
     model: str
     include_usage: bool = False
+    tells_likely: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
     def whole(self, answer: Answer) -> dict[str, object]:
         """A chat completion."""
         message = {"role": "assistant", "content": answer.text, "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish(answer.finish_reason)}
+        choice = {
+            "index": 0,
+            "message": message,
+            "logprobs": self._logprobs(answer.tokens),
+            "finish_reason": _finish(answer.finish_reason),
+        }
         return {**self._head("chat.completion"), "choices": [choice], "usage": usage(answer.usage)}
 
     def begin(self) -> bytes:
         """The event that opens a stream."""
         return self._event({"role": "assistant", "content": ""})
 
-    def text(self, text: str) -> bytes:
+    def text(self, text: str, tokens: Sequence[Token] = ()) -> bytes:
         """The event of a piece of the answer."""
-        return self._event({"content": text})
+        return self._event({"content": text}, tokens=tokens)
 
     def end(self, finish_reason: FinishReason, used: Usage) -> bytes:
         """The last events: why it ended, what it used where that was asked for, and the end of the stream."""
@@ -46,10 +53,19 @@ class Reply:
             events += _sse({**self._head("chat.completion.chunk"), "choices": [], "usage": usage(used)})
         return events + DONE
 
-    def _event(self, delta: Mapping[str, object], finish_reason: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    def _event(
+        self, delta: Mapping[str, object], finish_reason: str | None = None, tokens: Sequence[Token] = ()
+    ) -> bytes:
+        logprobs = self._logprobs(tokens) if tokens else None
+        choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
         event: dict[str, object] = {**self._head("chat.completion.chunk"), "choices": [choice]}
         return _sse({**event, "usage": None} if self.include_usage else event)
+
+    def _logprobs(self, tokens: Sequence[Token]) -> dict[str, object] | None:
+        if not self.tells_likely:
+            return None
+        content = [{**_likely(t), "top_logprobs": [_likely(other) for other in t.likeliest]} for t in tokens]
+        return {"content": content, "refusal": None}
 
     def _head(self, kind: str) -> dict[str, object]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
@@ -73,6 +89,12 @@ def usage(used: Usage) -> dict[str, object]:
 def model_card(name: str, created: int) -> dict[str, object]:
     """A model as /v1/models lists it."""
     return {"id": name, "object": "model", "created": created, "owned_by": "chiasm"}
+
+
+def _likely(token: Token) -> dict[str, object]:
+    """A token as OpenAI writes it. Its text is a guess where it is part of a character; its bytes are exact."""
+    value = max(token.log_probability, _NEVER)
+    return {"token": token.content.decode("utf-8", "replace"), "logprob": value, "bytes": list(token.content)}
 
 
 def _finish(reason: FinishReason) -> str:

@@ -9,7 +9,6 @@ Source of the fields: OpenAI's API reference, "Create chat completion". Bounds w
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
@@ -19,16 +18,12 @@ from chiasm.chat import Sampling
 from chiasm.conversation import Conversation, Image, Message, RecordError
 from chiasm.serving.faults import Refused
 
-_MANY = 500_000  # strings, commas or colons of a body: more take Python seconds to read, and no question has them
 _LARGEST_SEED = 2**63
 
 # What is refused unless it asks for what happens anyway, and why.
 _NOT_HERE = {
     "n": "one answer a request is all this server gives: leave n out, or set it to 1",
     "best_of": "one answer a request is all this server gives: leave best_of out, or set it to 1",
-    "logprobs": "this model does not tell log-probabilities: leave logprobs out",
-    "top_logprobs": "this model does not tell log-probabilities: leave top_logprobs out",
-    "response_format": "only text is supported: this server cannot make a model keep to JSON or a schema",
     "tools": "this model calls no tools: leave tools out",
     "functions": "this model calls no functions: leave functions out",
     "tool_choice": "this model calls no tools: leave tool_choice out",
@@ -92,9 +87,31 @@ class StreamOptions(_Read):
 
 
 class TextFormat(_Read):
-    """The only format of an answer there is."""
+    """An answer in words."""
 
     type: Literal["text"]
+
+
+class JsonObjectFormat(_Read):
+    """An answer that is a JSON object."""
+
+    type: Literal["json_object"]
+
+
+class JsonSchema(_Read):
+    """A JSON schema by its name. It is always kept to, `strict` or not."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    schema_: dict[str, Any] = Field(alias="schema")
+    description: str | None = None
+    strict: bool | None = None
+
+
+class JsonSchemaFormat(_Read):
+    """An answer that is JSON by a schema."""
+
+    type: Literal["json_schema"]
+    json_schema: JsonSchema
 
 
 _Stop = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
@@ -120,9 +137,13 @@ class ChatRequest(_Read):
     stream_options: StreamOptions | None = None
     n: Literal[1] | None = None
     best_of: Literal[1] | None = None
-    logprobs: Literal[False] | None = None
-    top_logprobs: None = None
-    response_format: TextFormat | None = None
+    logprobs: bool | None = Field(None, description="How likely each token of the answer was, where the model says.")
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = Field(
+        None, description="With logprobs: so many of the likeliest tokens beside each."
+    )
+    response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = (
+        None
+    )
     tools: Annotated[list[Any], Field(max_length=0)] | None = None
     functions: Annotated[list[Any], Field(max_length=0)] | None = None
     tool_choice: Literal["none", "auto"] | None = None
@@ -148,23 +169,6 @@ class Asked:
         return [str(image.source) for image in self.conversation.images]
 
 
-def read_json(body: bytes) -> object:
-    """The JSON value of `body`; raises `Refused` for anything else, in bounded time."""
-    for sign in (b'"', b",", b":"):
-        if body.count(sign) > _MANY:
-            raise Refused(400, f"the body holds more than {_MANY:,} of {sign.decode()}: that is no question")
-    try:
-        return json.loads(body.decode("utf-8"), parse_float=_finite, parse_constant=_no_number)
-    except UnicodeDecodeError as error:
-        raise Refused(400, f"the body is not UTF-8: byte {error.start}") from None
-    except RecursionError:
-        raise Refused(400, "the body is nested too deeply") from None
-    except json.JSONDecodeError as error:
-        raise Refused(400, f"the body is not JSON: {error.msg} at character {error.pos}") from None
-    except ValueError:  # an integer of more digits than Python reads, or a number from below
-        raise Refused(400, "the body holds a number no field can take") from None
-
-
 def parse(body: object, longest: int) -> Asked:
     """The request in a JSON value; answers get at most `longest` tokens. Raises `Refused` naming a bad field."""
     if not isinstance(body, dict):
@@ -175,6 +179,8 @@ def parse(body: object, longest: int) -> Asked:
         raise _bad_field(error) from None
     except RecursionError:
         raise Refused(400, "the body is nested too deeply") from None
+    if request.top_logprobs is not None and not request.logprobs:
+        raise Refused(400, "top_logprobs needs logprobs: true", param="top_logprobs")
     if request.stream_options is not None and not request.stream:
         raise Refused(400, "stream_options needs stream: true", param="stream_options")
     return Asked(
@@ -208,7 +214,16 @@ def _sampling(request: ChatRequest, longest: int) -> Sampling:
         top_p=1.0 if request.top_p is None else request.top_p,
         seed=request.seed,
         stop=tuple(stop),
+        num_likely=request.top_logprobs or 0 if request.logprobs else None,
+        json_schema=_schema(request.response_format),
     )
+
+
+def _schema(wanted: TextFormat | JsonObjectFormat | JsonSchemaFormat | None) -> str | None:
+    """The JSON schema of an answer's format, as JSON; None for words."""
+    if isinstance(wanted, JsonObjectFormat):
+        return '{"type": "object"}'
+    return json.dumps(wanted.json_schema.schema_) if isinstance(wanted, JsonSchemaFormat) else None
 
 
 def _conversation(request: ChatRequest) -> Conversation:
@@ -256,7 +271,11 @@ def _bad_field(error: ValidationError) -> Refused:
     if top in _NOT_HERE:
         return Refused(400, _NOT_HERE[top], param=top, code="unsupported_value")
     found = max((c for c in complaints if str(c["loc"][:1]) == str(complaints[0]["loc"][:1])), key=_depth)
-    param = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in found["loc"] if _is_written(p)).lstrip(".")
+    # Of a union told apart by a word, that word is in the place too, in front of what may be a field of the same name.
+    places = [
+        p for p, after in zip(found["loc"], (*found["loc"][1:], None), strict=True) if _is_written(p) and p != after
+    ]
+    param = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in places).lstrip(".")
     message = f"{param or 'the body'}: {found['msg'][:1].lower()}{found['msg'][1:]}"
     return Refused(400, message, param=param or None, code="missing" if found["type"] == "missing" else "invalid_value")
 
@@ -271,7 +290,11 @@ def _is_written(place: int | str) -> bool:
 
 # pydantic's places also name the branches of unions; these are the ones a client wrote.
 _NAMES = frozenset(
-    {*ChatRequest.model_fields, "role", "content", "type", "text", "image_url", "url", "detail", "include_usage"}
+    {
+        *ChatRequest.model_fields,
+        *("role", "content", "type", "text", "image_url", "url", "detail", "include_usage"),
+        *("json_schema", "name", "schema", "description", "strict"),
+    }
 )
 
 
@@ -280,13 +303,3 @@ def _check_text(text: str, param: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise Refused(400, f"{param} holds half a surrogate pair, which no text can", param=param) from None
-
-
-def _finite(digits: str) -> float:
-    if not math.isfinite(number := float(digits)):
-        raise ValueError(digits)
-    return number
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(name)
