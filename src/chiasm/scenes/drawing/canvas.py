@@ -64,7 +64,7 @@ def shade(colour: Rgb, amount: float = 0.2) -> Rgb:
 def dim(colour: Rgb) -> Rgb:
     """As it looks at night: darker and a little blue, and still to be told from the others."""
     red, green, blue = colour
-    return round(red * 0.66), round(green * 0.67), round(blue * 0.76)
+    return round(red * 0.72), round(green * 0.73), round(blue * 0.82)
 
 
 def smooth(points: Sequence[Point], closed: bool = True, steps: int = 6) -> list[Point]:
