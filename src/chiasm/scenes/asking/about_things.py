@@ -189,9 +189,7 @@ def ask_holds(sight: Sight, language: Language, rng: random.Random, yes: bool) -
         told = (
             f"{the} is {language.holding(a_held)}." if language.code == "en" else f"{the}{language.holding(a_held)}。"
         )
-        possible = [
-            k.name for k in KINDS if "held" in k.zones and sight.scene.place in k.places and k.name != held.kind
-        ]
+        possible = _also_held(held.kind, sight.scene.place)
         if rng.random() < 0.3:
             kind = held.kind if yes else rng.choice(possible)
             question = say(language, rng, _DOES_HOLD, the=the, a=language.a(Look(kind)))
@@ -222,6 +220,12 @@ def ask_read(sight: Sight, language: Language, rng: random.Random, _yes: bool) -
 
 def _people(sight: Sight, rng: random.Random) -> list[Thing]:
     return [thing for thing in sight.shuffled(rng) if thing.kind == "person"]
+
+
+def _also_held(kind: str, place: str) -> list[str]:
+    """What else one could hold, first of all there."""
+    kinds = sorted((k for k in KINDS if "held" in k.zones and k.name != kind), key=lambda k: place not in k.places)
+    return [k.name for k in kinds[:6]]
 
 
 def _part_is(language: Language, the: str, part: str, colour: str) -> str:
