@@ -94,11 +94,11 @@ def paint_kite(pen: Pen, thing: Thing) -> None:
     """A kite of four quarters with a tail of bows, whose string ends at the grip."""
     cloth = PAINTS[thing.colour]
     tail: list[Point] = [(0.5, 0.7), (0.6, 0.78), (0.42, 0.87), (0.5, 0.99)]
-    pen.curve(tail, _STRING, 0.022)
+    pen.curve(tail, _STRING, 0.035)
     for x, y in ((0.58, 0.795), (0.45, 0.885)):
         pen.polygon([(x - 0.13, y - 0.04), (x + 0.13, y + 0.04), (x + 0.13, y - 0.04), (x - 0.13, y + 0.04)], cloth)
     pen.polygon([(0.5, 0.0), (1.0, 0.3), (0.5, 0.72), (0.0, 0.3)], cloth)
-    deep = shade(cloth, 0.2)
+    deep = shade(cloth, 0.12 if thing.colour == "white" else 0.2)
     pen.polygon([(0.5, 0.02), (0.96, 0.3), (0.5, 0.3)], deep, outline=False)
     pen.polygon([(0.5, 0.7), (0.04, 0.3), (0.5, 0.3)], deep, outline=False)
     pen.line([(0.5, 0.01), (0.5, 0.71)], _trim(thing), 0.03)

@@ -6,6 +6,7 @@ in it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -103,8 +104,10 @@ def paint_person(pen: Pen, thing: Thing) -> None:
 def _arm(pen: Pen, points: Sequence[Point], sleeve: Rgb, skin: Rgb, thick: float) -> None:
     x, y = points[-1]
     pen.disc(x, y, 0.58 * thick, skin)
-    (ax, ay), (bx, by) = points[-2], points[-1]
-    cuff = (ax + 0.75 * (bx - ax), ay + 0.75 * (by - ay))
+    # The sleeve's round end stops short of the hand's centre, however long the forearm is.
+    elbow_x, elbow_y = points[-2]
+    left_out = min(0.85 * thick / math.hypot((x - elbow_x) * pen.aspect, y - elbow_y), 1)
+    cuff = (x + left_out * (elbow_x - x), y + left_out * (elbow_y - y))
     pen.limb([*points[:-1], cuff], sleeve, thick)
 
 
