@@ -46,7 +46,8 @@ def paint(thing: Thing, height: int = 120, style: Style = PLAIN, mirrored: bool 
 def near(pixels: np.ndarray, colour: Rgb, within: int = 30) -> np.ndarray:
     """Where opaque pixels are of a colour."""
     far = np.abs(pixels[..., :3].astype(int) - np.array(colour)).max(axis=-1)
-    return np.logical_and(far <= within, pixels[..., 3] > 128)
+    same: np.ndarray = np.logical_and(far <= within, pixels[..., 3] > 128)
+    return same
 
 
 def test_every_living_growing_or_carried_kind_has_one_painter() -> None:
