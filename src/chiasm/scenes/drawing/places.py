@@ -125,7 +125,10 @@ def _sky(sheet: _Sheet, horizon: float) -> None:
     if sheet.night:
         tint = mix(bottom, (120, 128, 156), 0.4)
     for _ in range({"sunny": rng.randint(1, 3), "snowy": 3}.get(weather, 6)):
-        _cloud(sheet, rng.uniform(0.0, 1.0), rng.uniform(0.04, horizon * 0.6), rng.uniform(0.05, 0.09), tint)
+        at = rng.uniform(0.0, 1.0)
+        if weather == "sunny":  # never before the sun or the moon
+            at = (x + 0.32 + 0.36 * at) % 1.0
+        _cloud(sheet, at, rng.uniform(0.04, horizon * 0.6), rng.uniform(0.05, 0.09), tint)
 
 
 def _cloud(sheet: _Sheet, x: float, y: float, size: float, colour: Rgb) -> None:

@@ -50,7 +50,7 @@ def _clock(pen: Pen, thing: Thing) -> None:
     paint = PAINTS[thing.colour]
     face = PAPER if thing.colour != "white" else (206, 216, 228)
     pen.ellipse(0.5, 0.5, 0.5, 0.5, paint)
-    pen.ellipse(0.5, 0.5, 0.375, 0.375, face)
+    pen.ellipse(0.5, 0.5, 0.365, 0.365, face)
     for hour in range(12):
         east, south = math.sin(math.tau * hour / 12), -math.cos(math.tau * hour / 12)
         near, wide = (0.28, 0.032) if hour % 3 == 0 else (0.315, 0.018)
@@ -66,7 +66,7 @@ def _tv(pen: Pen, thing: Thing) -> None:
     pen.rectangle(0.3, 0.86, 0.7, 1.0, METAL, radius=0.02)
     pen.rectangle(0.22, 0.96, 0.78, 1.0, METAL)
     pen.rectangle(0.0, 0.0, 1.0, 0.92, paint, radius=0.06)
-    x0, y0, x1, y1 = 0.055, 0.08, 0.945, 0.78
+    x0, y0, x1, y1 = 0.07, 0.1, 0.93, 0.76
     pen.disc(0.92, 0.85, 0.025, (60, 220, 90) if thing.state == "on" else (170, 40, 40), outline=False)
     pen.rectangle(0.38, 0.835, 0.62, 0.86, edge, outline=False)
     if thing.state == "on":
@@ -74,7 +74,7 @@ def _tv(pen: Pen, thing: Thing) -> None:
         with pen.shining():
             pen.rectangle(x0, y0, x1, y1, (24, 60, 150) if dark else (206, 238, 255), radius=0.03, outline=False)
             if thing.text:
-                pen.text(0.5, (y0 + y1) / 2, thing.text, 0.8, 0.52, (255, 255, 255) if dark else (16, 24, 60))
+                pen.text(0.5, (y0 + y1) / 2, thing.text, 0.8, 0.54, (255, 255, 255) if dark else (16, 24, 60))
         return
     pen.rectangle(x0, y0, x1, y1, (22, 24, 30), radius=0.03, outline=False)
     pen.polygon([(0.2, y1), (0.48, y0), (0.6, y0), (0.32, y1)], (46, 50, 58), outline=False)

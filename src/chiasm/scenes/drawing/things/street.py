@@ -101,7 +101,7 @@ def _house(pen: Pen, thing: Thing) -> None:
     roof = _ROOFS[(pen.style.hue + thing.number) % len(_ROOFS)]
     pen.rectangle(0.72, 0.06, 0.82, 0.34, (140, 92, 80))
     pen.rectangle(0.07, 0.36, 0.93, 1.0, paint)
-    pen.polygon([(0.0, 0.44), (0.5, 0.0), (1.0, 0.44)], roof)
+    pen.polygon([(0.0, 0.41), (0.5, 0.0), (1.0, 0.41), (1.0, 0.46), (0.0, 0.46)], roof)
     pen.polygon([(0.26, 0.41), (0.5, 0.2), (0.74, 0.41)], paint, outline=False)
     pen.rectangle(0.42, 0.68, 0.58, 1.0, darker(_WOOD, 0.25))
     pen.disc(0.545, 0.85, 0.015, GLOW, outline=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chiasm.scenes.drawing.canvas import PAINTS, Pen, Rgb, darker, lighter
+from chiasm.scenes.drawing.canvas import PAINTS, Pen, Rgb, darker, lighter, smooth
 from chiasm.scenes.drawing.things.painter import DARK, METAL, PAPER, Painter, edge_of
 from chiasm.scenes.scene import Thing
 
@@ -17,10 +17,10 @@ def _shine(colour: str) -> Rgb:
 
 
 def _cup(pen: Pen, thing: Thing) -> None:
-    paint, edge = PAINTS[thing.colour], edge_of(thing.colour)
-    pen.disc(0.8, 0.5, 0.22, paint)
-    pen.disc(0.8, 0.5, 0.11, edge, outline=False)
-    pen.polygon([(0.0, 0.1), (0.76, 0.1), (0.71, 0.9), (0.63, 1.0), (0.13, 1.0), (0.05, 0.9)], paint)
+    paint = PAINTS[thing.colour]
+    pen.limb(smooth([(0.7, 0.3), (0.87, 0.3), (0.94, 0.5), (0.87, 0.7), (0.7, 0.7)], closed=False), paint, 0.12)
+    pen.polygon([(0.0, 0.1), (0.76, 0.1), (0.73, 0.86), (0.68, 0.96), (0.6, 1.0), (0.16, 1.0), (0.08, 0.96),
+                 (0.03, 0.86)], paint)  # fmt: skip
     pen.ellipse(0.38, 0.11, 0.38, 0.11, paint)
     pen.ellipse(0.38, 0.12, 0.31, 0.07, (92, 60, 40) if thing.colour != "brown" else DARK, outline=False)
     pen.line([(0.14, 0.34), (0.17, 0.78)], _shine(thing.colour), 0.07)
@@ -63,7 +63,7 @@ def _vase(pen: Pen, thing: Thing) -> None:
 
 def _apple(pen: Pen, thing: Thing) -> None:
     paint = PAINTS[thing.colour]
-    right = [(0.62, 0.24), (0.8, 0.21), (0.96, 0.36), (1.0, 0.55), (0.92, 0.8), (0.76, 0.97), (0.6, 0.99)]
+    right = [(0.62, 0.24), (0.8, 0.21), (0.96, 0.36), (1.0, 0.55), (0.92, 0.8), (0.76, 0.98), (0.6, 1.0)]
     pen.blob([(0.5, 0.29), *right, (0.5, 0.96), *((1 - x, y) for x, y in reversed(right))], paint)
     pen.line([(0.5, 0.33), (0.52, 0.16), (0.56, 0.03)], _STALK, 0.075)
     pen.blob([(0.55, 0.17), (0.68, 0.02), (0.9, 0.03), (0.8, 0.17)], _LEAF)
