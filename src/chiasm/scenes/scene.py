@@ -96,7 +96,7 @@ class Style:
     """How a picture is drawn; nothing of it is ever spoken of, so that no model can live on one pattern.
 
     `outline` is "none", "dark" or "tone"; `texture` "flat", "speckle", "hatch" or "shade"; `light` where the light
-    comes from, -1 left to 1 right; `grain` the strength of noise over the whole picture, `hue` a seed for shades.
+    comes from, -1 left to 1 right; `grain` the deviation of noise, in levels of 255; `hue` a seed for shades.
     """
 
     outline: Literal["none", "dark", "tone"]

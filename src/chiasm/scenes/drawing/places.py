@@ -18,7 +18,7 @@ from chiasm.scenes.scene import Scene
 _OVERSAMPLING = 2
 SHORE = 0.16
 """How far below the horizon the water ends, in parts of the height: as far as `placing` lets boats float."""
-_NIGHT: Rgb = (26, 32, 78)
+_NIGHT: Rgb = (24, 30, 84)
 
 _SKIES: Mapping[str, tuple[Rgb, Rgb]] = {
     "sunny": ((118, 180, 234), (214, 234, 246)),
@@ -55,7 +55,7 @@ class _Sheet(NamedTuple):
         return self.hour((red, green, blue))
 
     def hour(self, colour: Rgb) -> Rgb:
-        return mix(colour, _NIGHT, 0.52) if self.night else colour
+        return mix(colour, _NIGHT, 0.64) if self.night else colour
 
     @property
     def night(self) -> bool:
