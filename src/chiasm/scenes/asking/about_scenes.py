@@ -11,6 +11,8 @@ from chiasm.scenes.scene import Thing
 from chiasm.scenes.telling.language import Language, Look
 
 MOST_COUNTED = 5
+_ONE_LEFT_OUT = 0.65
+"""How often nothing is counted where there is one of each: else "1" would nearly always be right."""
 _IS_THERE: Ways = {
     "en": (
         "Is there {a}?",
@@ -96,7 +98,7 @@ def ask_count(sight: Sight, language: Language, rng: random.Random, _yes: bool) 
                 look = Look(kind, colour)
                 by_number.setdefault(look.count(sight.scene), []).append(look)
     numbers = [number for number in by_number if number <= MOST_COUNTED]
-    if not numbers:
+    if not numbers or (max(numbers) == 1 and rng.random() < _ONE_LEFT_OUT):
         return None
     # First how many, then of what: high numbers are rare, so they go first.
     number = rng.choices(numbers, weights=[1 + 3 * (n - 1) for n in numbers])[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chiasm.scenes.asking.about_scenes import MOST_COUNTED
 from chiasm.scenes.asking.question import Question
@@ -17,6 +17,13 @@ _ANSWERS = {
     "en": {"first": "first", "second": "second", "both": "both", "neither": "neither"},
     "zh": {"first": "第一张", "second": "第二张", "both": "两张都有", "neither": "都没有"},
 }
+_WHICH: Mapping[tuple[bool | None, bool | None], str] = {
+    (True, False): "first",
+    (False, True): "second",
+    (True, True): "both",
+    (False, False): "neither",
+}
+_OF_ONE_COLOUR = ("traffic light", "stop sign", "orange")
 _HAS: Ways = {
     "en": (
         "Which picture has {a}, the first or the second?",
@@ -61,16 +68,20 @@ def compare(first: Scene, second: Scene, language: Language, rng: random.Random)
 
 def _which_has(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Question | None:
     any_answer = rng.random() < 0.4
-    possible = ("first", "second", "both", "neither") if any_answer else ("first", "second")
-    for answer in rng.sample(possible, len(possible)):
-        has = (answer in ("first", "both"), answer in ("second", "both"))
-        looks = [look for look in _looks(sights) if tuple(_shown(sight, look) for sight in sights) == has]
-        if looks:
-            look = rng.choice(looks)
-            ways = _HAS_ANY if any_answer else _HAS
-            question = say(language, rng, ways, a=language.a(look), bare=language.several(look, None))
-            return _answered(question, answer, language)
-    return None
+    weights = {"first": 4, "second": 4, **({"both": 4, "neither": 2} if any_answer else {})}
+    found: dict[str, list[Look]] = {answer: [] for answer in weights}
+    for look in _looks(sights):
+        answer = _WHICH.get((_shown(sights[0], look), _shown(sights[1], look)))
+        if answer in found:
+            found[answer].append(look)
+    possible = [answer for answer, looks in found.items() if looks]
+    if not possible:
+        return None
+    answer = rng.choices(possible, [weights[answer] for answer in possible])[0]
+    look = rng.choice(found[answer])
+    ways = _HAS_ANY if any_answer else _HAS
+    question = say(language, rng, ways, a=language.a(look), bare=language.several(look, None))
+    return _answered(question, answer, language)
 
 
 def _which_has_more(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Question | None:
@@ -113,26 +124,21 @@ def _which_setting(sights: tuple[Sight, Sight], language: Language, rng: random.
 
 def _looks(sights: Sequence[Sight]) -> list[Look]:
     """Kinds, and kinds with a colour, that are in one of the pictures; of those in neither, ones that could be."""
-    there = dict.fromkeys(Look(thing.kind) for sight in sights for thing in sight.seen)
-    coloured = dict.fromkeys(
-        Look.at(thing, "colour")
-        for sight in sights
-        for thing in sight.seen
-        if thing.kind not in ("traffic light", "stop sign", "orange")
-    )
+    seen = [thing for sight in sights for thing in sight.seen]
+    there = dict.fromkeys(thing.kind for thing in seen)
+    coloured = dict.fromkeys((thing.kind, thing.colour) for thing in seen if thing.kind not in _OF_ONE_COLOUR)
     places = {sight.scene.place for sight in sights}
-    missing = [Look(kind.name) for kind in KINDS if places.intersection(kind.places) and Look(kind.name) not in there]
-    return [*there, *coloured, *missing]
+    missing = [k.name for k in KINDS if k.name not in there and places.intersection(k.places)]
+    return [*map(Look, there), *(Look(kind, colour) for kind, colour in coloured), *map(Look, missing)]
 
 
 def _shown(sight: Sight, look: Look) -> bool | None:
     """Whether it is in the picture; None where that could be doubted."""
-    if any(look.fits(thing) for thing in sight.seen):
-        return True
-    if look.count(sight.scene):
-        return None
-    there = any(thing.kind == look.kind for thing in sight.scene.things)
-    return False if there or look.kind in sight.absent() else None
+    alike = [thing for thing in sight.scene.things if thing.kind == look.kind]
+    fitting = [thing for thing in alike if look.colour in (None, thing.colour)]
+    if fitting:
+        return True if any(thing in sight.seen for thing in fitting) else None
+    return False if alike or sight.could_deny(str(look.kind)) else None
 
 
 def _answered(question: str, answer: str, language: Language) -> Question:

@@ -95,16 +95,19 @@ class Sight:
     def absent(self) -> list[str]:
         """Kinds of which one can say that there are none."""
         there = {thing.kind for thing in self.scene.things}
-        sits = any(thing.kind == "person" and thing.action == "sitting" for thing in self.scene.things)
-        return [
-            kind.name
-            for kind in KINDS
-            if kind.name not in there
-            and not there.intersection(_LIKE.get(kind.name, ()))
-            # Far houses are part of every street, and who sits may sit on something.
-            and not (kind.name == "house" and self.scene.place == "street")
-            and not (kind.name in ("chair", "bench") and sits)
-        ]
+        return [kind.name for kind in KINDS if kind.name not in there and self.could_deny(kind.name)]
+
+    def could_deny(self, kind: str) -> bool:
+        """Whether nothing in the scene could be taken for one of this kind, given that there is none."""
+        if kind == "house" and self.scene.place == "street":
+            return False  # far houses are part of every street
+        like = _LIKE.get(kind, ())
+        if any(thing.kind in like for thing in self.scene.things):
+            return False
+        # Who sits may sit on something.
+        return kind not in ("chair", "bench") or all(
+            thing.action != "sitting" for thing in self.scene.of_kind("person")
+        )
 
 
 def hidden(scene: Scene, thing: Thing) -> float:
