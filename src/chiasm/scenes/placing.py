@@ -22,6 +22,8 @@ SMALLEST_PICTURE = 64  # pixels: below, a cup is no longer a cup
 
 # All proportions and chances below are our own choice.
 _MOST_HIDDEN = 0.33
+_MOST_HIDDEN_WRITTEN = 0.06
+"""Of a thing with a word on it: the word must stay readable."""
 _CLOSE_UP = 0.12
 """How often a picture shows a single thing, large."""
 _GROUP = 0.35
@@ -306,7 +308,8 @@ class _Sampler:
             # Who holds it sees past it; a table is known by its legs.
             mine = [d for d in everything if d is not one and d.parent is not one and _in_front(d, one)]
             hidden = sum(d.thing.box.shared(one.thing.box) for d in mine)
-            if hidden > _MOST_HIDDEN * one.thing.box.area:
+            most = _MOST_HIDDEN if one.thing.text is None else _MOST_HIDDEN_WRITTEN
+            if hidden > most * one.thing.box.area:
                 return False
             if one is not draft and one.parent is not draft and draft.parent is not one:
                 # Two of a kind one behind the other would look like one.
