@@ -93,9 +93,13 @@ class TowerFeatures:
         """A conversation as the model sees it, with features in place of pixels. Runs in worker threads."""
         seen = [self._of(Path(str(image.source))) for image in conversation.images]
         example = self._processor.encode_seen(conversation, [layout for layout, _ in seen], train=True)
-        empty = torch.zeros(0, self._processor.images.one_tile().tokens_per_tile, self._model.config.vision_width)
-        example.features = torch.cat([empty.to(self._dtype), *(x for _, x in seen)])
+        example.features = torch.cat([self.blank(0), *(x for _, x in seen)])
         return example
+
+    def blank(self, tiles: int) -> torch.Tensor:
+        """Features of nothing (tiles, patches, width)."""
+        patches = self._processor.images.one_tile().tokens_per_tile
+        return torch.zeros(tiles, patches, self._model.config.vision_width, dtype=self._dtype)
 
     def _of(self, source: Path) -> tuple[ImageLayout, torch.Tensor]:
         if str(source) not in self._digests:
@@ -163,7 +167,7 @@ class TowerFeatures:
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """As `Llava.encode_images` does in the loop, up to the connector."""
-        config, device = self._model.config, self._model.device
+        config, device = self._model.config, next(self._model.vision_tower.parameters()).device
         low = self._dtype == torch.bfloat16
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=low):
             pixels = pixels.to(device, self._dtype)

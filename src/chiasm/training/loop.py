@@ -15,12 +15,13 @@ from chiasm.errors import UserError
 from chiasm.models import documents
 from chiasm.models.language import decoder_blocks
 from chiasm.models.llava import Llava
-from chiasm.training import lora, optim, state
+from chiasm.training import lora, optim, sharding
 from chiasm.training.config import PARTS, Part, Recipe, Stage
 from chiasm.training.metrics import Clock, MetricsFile, Reporter
 from chiasm.training.objectives import Objective
-from chiasm.training.parallel import ALONE, World
+from chiasm.training.parallel import HERE, Placement, World
 from chiasm.training.samples import Plan, Samples
+from chiasm.training.stage_checkpoints import StageCheckpoints
 from chiasm.training.stepping import Stepper, agreed
 from chiasm.training.stopping import Interrupted, stop_requests
 
@@ -37,7 +38,12 @@ class StageRun:
     folder: Path
     run_id: str
     reporter: Reporter
-    world: World = ALONE
+    placement: Placement = HERE
+
+    @property
+    def world(self) -> World:
+        """The processes that train it."""
+        return self.placement.world
 
 
 def part_of(model: Llava, part: Part) -> nn.Module:
@@ -78,21 +84,25 @@ def train_stage(run: StageRun, model: Llava, objective: Objective, resume: bool)
     stage, recipe, world = run.stage, run.recipe, run.world
     low = frozen_dtype(recipe)
     summary = freeze(model, stage, low)
-    head = objective.head()
-    trained = trained_parameters(model, head, stage)
+    learner = model
+    if divides(run.placement, objective):
+        learner = sharding.sharded(model, run.placement, low, whole_tower=stage.features == "cache")
+    trained = trained_parameters(learner, objective.head(), stage)
     optimizer = optim.build_optimizer(trained, stage.optim)
     by_name = {name: parameter for named in trained.values() for name, parameter in named}
     plan = Plan.of(stage, len(objective))
     samples = Samples(objective, plan, stage, recipe.seed, run.name, MetricsFile(run.folder / "dropped.jsonl"), world)
     _part_generators(recipe.seed, world)
-    first = _restore(run, by_name, optimizer) if resume else 0
+    folder = run.folder / "checkpoints"
+    checkpoints = StageCheckpoints(folder, run.run_id, run.name, recipe.keep_checkpoints, world, run.reporter)
+    first = checkpoints.restore(by_name, optimizer) if resume else 0
     log = MetricsFile(run.folder / "metrics.jsonl")
     if world.leads:
         log.forget_after(run.name, first)
     run.reporter.stage_begins(run.name, plan.num_steps, first, summary)
-    stepper = Stepper(model, objective, optimizer, list(by_name.values()), stage, low, world)
+    stepper = Stepper(learner, objective, optimizer, list(by_name.values()), stage, low, world)
     clock = Clock()
-    with stop_requests(world) as asked, _computing(model, stage):
+    with stop_requests(world) as asked, _computing(learner, stage):
         for step, batch in enumerate(samples.batches(first, recipe.workers), start=first + 1):
             factor = optim.lr_factor(stage.optim, step - 1, plan.num_steps)
             metrics: dict[str, float | int | str] = {"stage": run.name, "step": step, "num_steps": plan.num_steps}
@@ -106,10 +116,20 @@ def train_stage(run: StageRun, model: Llava, objective: Objective, resume: bool)
             run.reporter.step(metrics)
             stop = max(world.exchange(max(asked, default=0)))
             if stop or step % recipe.save_every == 0:
-                _save(run, step, by_name, optimizer)
+                checkpoints.save(step, by_name, optimizer)
             if stop:
                 raise Interrupted(stop)
+    if learner is not model:
+        sharding.gather(learner, model)
     run.reporter.stage_ends(run.name, str(samples.dropped))
+
+
+def divides(placement: Placement, objective: Objective) -> bool:
+    """Whether a stage's weights are divided among processes: as `placement` says, if its batches go through the model.
+
+    What an objective computes past `Llava.forward` would meet weights that nobody gathered.
+    """
+    return placement.layout != "replicate" and placement.world.size > 1 and objective.blank(False) is not None
 
 
 def trained_parameters(model: Llava, head: nn.Module | None, stage: Stage) -> dict[Part | None, list[optim.Named]]:
@@ -129,37 +149,6 @@ def _part_generators(seed: int, world: World) -> None:
     """Let dropout differ between processes; the first goes on as it would alone."""
     if not world.leads:
         torch.manual_seed((seed * 1_000_003 + world.rank) % (1 << 63))
-
-
-def _restore(run: StageRun, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
-    """Steps already done, from the newest checkpoint that is whole; damaged ones are passed over with a note."""
-    folder, world = run.folder / "checkpoints", run.world
-    for name in world.from_first(lambda: [found.name for found in state.newest_first(folder, run.name)]):
-        position, reason = None, ""
-        try:
-            position = state.load_state(folder / name, run.run_id, trained, optimizer, world.rank)
-        except state.NewerFormat:
-            raise
-        except UserError as error:
-            reason = str(error)
-        reasons = [each for each in world.exchange(reason) if each]
-        if position is not None and not reasons:
-            return position.step
-        run.reporter.note(f"passed over: {reasons[0]}")
-    return 0
-
-
-def _save(run: StageRun, step: int, trained: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
-    folder, world = run.folder / "checkpoints", run.world
-    position = state.Position(run.run_id, run.name, step)
-    generators = [state.generator_from_text(text) for text in world.exchange(state.generator_as_text())]
-
-    def save() -> None:
-        state.save_state(folder / state.checkpoint_name(position), position, trained, optimizer, generators)
-        for old in state.newest_first(folder, run.name)[run.recipe.keep_checkpoints :]:
-            state.remove(old)
-
-    world.from_first(save)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from chiasm.training.config import Optim, Part
 
@@ -52,5 +53,13 @@ def set_lr(optimizer: torch.optim.Optimizer, factor: float) -> None:
 
 
 def clip(parameters: Iterable[nn.Parameter], max_norm: float | None) -> float:
-    """Clip gradients to `max_norm` if there is one; the total norm before clipping."""
-    return float(nn.utils.clip_grad_norm_(parameters, math.inf if max_norm is None else max_norm))
+    """Clip gradients to `max_norm` if there is one; the total norm before clipping.
+
+    Of gradients divided among processes (all of them, or none) too: all processes must call it then.
+    """
+    held = list(parameters)
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in held if parameter.grad is not None])
+    if isinstance(norm, DTensor):
+        norm = norm.full_tensor()
+    nn.utils.clip_grads_with_norm_(held, math.inf if max_norm is None else max_norm, norm)
+    return float(norm)

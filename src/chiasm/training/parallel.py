@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import torch
 import torch.distributed as dist
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from chiasm.errors import UserError
 
@@ -34,13 +35,16 @@ class Told(UserError):
 
 
 class World:
-    """Who else takes part: this process is number `rank` of `size`, of which `per_node` share a machine."""
+    """Who else takes part: this process is number `rank` of `size`, of which `per_node` share a machine.
+
+    `control` is the group, over gloo, through which they tell each other things.
+    """
 
     def __init__(
         self, rank: int = 0, size: int = 1, per_node: int = 1, control: dist.ProcessGroup | None = None
     ) -> None:
         self.rank, self.size, self.per_node = rank, size, per_node
-        self._control = control
+        self.control = control
 
     @property
     def leads(self) -> bool:
@@ -95,6 +99,8 @@ class World:
         """
         if self.size == 1:
             return
+        # Renamed in torch 2.13.
+        hand_round = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
         for bucket in _buckets(tensors):
             flat = torch.cat([tensor.reshape(-1) for tensor in bucket])
             length = flat.numel()
@@ -104,7 +110,7 @@ class World:
             first, *others = received.view(self.size, -1)
             for other in others:
                 first += other
-            dist.all_gather_into_tensor(flat, first)
+            hand_round(flat, first)
             for tensor, total in zip(
                 bucket, torch.split(flat[:length], [each.numel() for each in bucket]), strict=True
             ):
@@ -123,7 +129,7 @@ class World:
         mine = torch.frombuffer(bytearray(content[:width].ljust(width, b"\0")), dtype=torch.uint8)
         found = [torch.empty_like(mine) for _ in range(self.size)]
         try:
-            work = dist.all_gather(found, mine, group=self._control, async_op=True)
+            work = dist.all_gather(found, mine, group=self.control, async_op=True)
             assert work is not None  # asynchronous, and this process belongs to the group
             work.wait(patience)
         except RuntimeError as error:
@@ -132,6 +138,19 @@ class World:
                 f"process {self.rank} of {self.size} lost another one, whose own message says why ({reason})"
             ) from None
         return [each.numpy().tobytes() for each in found]
+
+
+def is_divided(tensors: Iterable[torch.Tensor]) -> bool:
+    """Whether any of these tensors is divided among processes."""
+    return any(isinstance(tensor, DTensor) for tensor in tensors)
+
+
+def placed_as(parameter: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
+    """`whole`, which every process has, on the device of `parameter`, and divided where that is."""
+    if not isinstance(parameter, DTensor):
+        return whole.to(parameter.device)
+    mesh = parameter.device_mesh
+    return distribute_tensor(whole.to(mesh.device_type), mesh, parameter.placements, src_data_rank=None)
 
 
 ALONE = World()
@@ -149,6 +168,9 @@ class Placement:
     device: str | None = None
     world: World = ALONE
     layout: Layout = "replicate"
+
+
+HERE = Placement()
 
 
 def launched() -> bool:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,17 @@ from chiasm.models import connectors
 from chiasm.models.device import usable_device
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
-from chiasm.training import checking, lora, objectives, state
+from chiasm.training import checking, lora, objectives, sharding, state
 from chiasm.training.config import Recipe, Stage
 from chiasm.training.features import CacheSettings, TowerFeatures
-from chiasm.training.loop import StageRun, freeze, frozen_dtype, part_of, train_stage
+from chiasm.training.loop import StageRun, divides, freeze, frozen_dtype, part_of, train_stage
 from chiasm.training.metrics import Reporter, Silent
 from chiasm.training.objectives.answers import Answers
 from chiasm.training.origin import build_model
-from chiasm.training.parallel import Placement
+from chiasm.training.parallel import HERE, Placement
 from chiasm.version import __version__
 
 _RECIPE, _RECORD = "recipe.yaml", "run.json"
-
-_HERE = Placement()
 
 AfterStage = Callable[[str, Llava, Processor], None]
 
@@ -150,7 +148,7 @@ def run(
     after_stage: AfterStage | None = None,
     final: Path | None = None,
     cache: CacheSettings | None = None,
-    placement: Placement = _HERE,
+    placement: Placement = HERE,
 ) -> Path:
     """Train a recipe in the folder `out` and return the folder of the finished model: `final`, by default in `out`.
 
@@ -160,7 +158,8 @@ def run(
     first one alone writes, reports and calls `after_stage`.
     Raises `UserError`, or `Interrupted` when a signal stopped the run after it saved itself.
     """
-    world, device = placement.world, usable_device(placement.device)
+    placement = replace(placement, device=usable_device(placement.device))
+    world = placement.world
     reporter = reporter if reporter is not None and world.leads else Silent()
     final = out / "final" if final is None else final
     folder = _Folder(out, world.from_first(lambda: _identity(recipe, out, final, resume)))
@@ -169,6 +168,7 @@ def run(
         return final
     checking.check_names(recipe)
     lora.check(recipe)
+    sharding.check(recipe, placement)
     checking.check_paths(recipe)
     checking.check_configurations(recipe)
     model, processor = build_model(recipe)
@@ -184,12 +184,12 @@ def run(
         done = _finished_stages(out, recipe, model)
     else:
         world.from_first(lambda: folder.begin(recipe, tokenizer, world.size))
-    model.to(device)
+    model.to(placement.device)
     hook = after_stage if world.leads else None
     if hook is not None:
         _call(hook, ["start", *recipe.stages][done], model, processor)
     for name, stage in list(recipe.stages.items())[done:]:
-        stage_run = StageRun(name, stage, recipe, out, folder.run_id, reporter, world)
+        stage_run = StageRun(name, stage, recipe, out, folder.run_id, reporter, placement)
         _train(stage_run, folder, model, processor, resume, cache or CacheSettings())
         if hook is not None:
             _call(hook, name, model, processor)
@@ -240,6 +240,11 @@ def _train(
     digest = objective.digest()
     run.world.check_same(f"file {run.stage.data.records}", digest)
     run.world.from_first(lambda: folder.check_data(run.name, digest))
+    # What is to be divided never lies whole on a GPU.
+    divided = divides(run.placement, objective)
+    model.to("cpu" if divided else run.placement.device)
+    if run.placement.layout != "replicate" and run.world.size > 1 and not divided:
+        run.reporter.note(f"stage {run.name}: objective '{run.stage.objective}' is replicated, it cannot be divided")
     if run.stage.features == "cache" and isinstance(objective, Answers):  # `Stage` lets no other objective ask for it
         features = TowerFeatures(model, stage_processor(processor, run.stage), frozen_dtype(run.recipe), cache)
         features.fill(objective.pictures(), run.recipe.workers, run.reporter)

@@ -11,17 +11,19 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from chiasm.errors import UserError
+from chiasm.training.parallel import ALONE, World, placed_as
 
 FORMAT = 1
 _RECORD = "complete.json"
@@ -46,31 +48,67 @@ def write_atomically(folder: Path, write: Callable[[Path], None]) -> None:
     The folder's parent is made if need be, but not what that lies in: a run whose folder vanished must not go on as if
     nothing were.
     """
-    temporary = folder.with_name(f".{folder.name}.writing")
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.parent.mkdir(exist_ok=True)
-        temporary.mkdir()
+    temporary = temporary_of(folder)
+    with refusals_of(folder):
+        prepare(folder)
         write(temporary)
         files = sorted(path for path in temporary.iterdir() if path.is_file())
-        record = {"format": FORMAT, "sha256": {path.name: _sha256(path) for path in files}}
-        (temporary / _RECORD).write_text(json.dumps(record, indent=1))
-        for path in [*files, temporary / _RECORD, temporary]:
-            _sync(path)
-        if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
-        _sync(folder.parent)
+        seal(folder, made_durable(files))
+
+
+def temporary_of(folder: Path) -> Path:
+    """Where a folder lies while it is written."""
+    return folder.with_name(f".{folder.name}.writing")
+
+
+def prepare(folder: Path) -> None:
+    """Make the empty temporary folder of `folder`."""
+    temporary = temporary_of(folder)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.parent.mkdir(exist_ok=True)
+    temporary.mkdir()
+
+
+def made_durable(files: Sequence[Path]) -> dict[str, str]:
+    """Flush files to the disk; their digests by name."""
+    digests = {}
+    for path in files:
+        digests[path.name] = _sha256(path)
+        _sync(path)
+    return digests
+
+
+def seal(folder: Path, digests: Mapping[str, str]) -> None:
+    """Record the digests of what lies in the temporary folder of `folder`, and give it its name."""
+    temporary = temporary_of(folder)
+    record = {"format": FORMAT, "sha256": dict(sorted(digests.items()))}
+    (temporary / _RECORD).write_text(json.dumps(record, indent=1))
+    for path in (temporary / _RECORD, temporary):
+        _sync(path)
+    if folder.exists():
+        shutil.rmtree(folder)
+    temporary.rename(folder)
+    _sync(folder.parent)
+
+
+@contextmanager
+def refusals_of(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses while `folder` is written into a `UserError`, and leave nothing half."""
+    try:
+        yield
     except (OSError, SafetensorError) as error:  # safetensors wraps what the system says into its own
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(temporary_of(folder), ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"cannot write {folder}: {reason}. What was saved before is untouched; make room and continue with --resume"
         ) from None
 
 
-def check_complete(folder: Path) -> None:
-    """Raise `UserError` unless every file of `folder` is the one its record names."""
+def check_complete(folder: Path, rank: int = 0, size: int = 1) -> None:
+    """Raise `UserError` unless every file of `folder` is the one its record names.
+
+    Of `size` processes each makes sure of its part of the files only.
+    """
     try:
         record = json.loads((folder / _RECORD).read_text())
         version, digests = int(record["format"]), dict(record["sha256"])
@@ -78,9 +116,9 @@ def check_complete(folder: Path) -> None:
         raise UserError(f"{folder} has no readable {_RECORD}: it was never finished, or is damaged") from None
     if version > FORMAT:
         raise NewerFormat(f"{folder} has format {version}, this version reads up to {FORMAT}: update chiasm")
-    if "weights.safetensors" not in digests:
+    if not any(name.endswith(".safetensors") for name in digests):
         raise UserError(f"{folder}: {_RECORD} names no weights: it is damaged")
-    for name, digest in digests.items():
+    for name, digest in sorted(digests.items())[rank::size]:
         path = folder / name
         if not path.is_file() or _sha256(path) != digest:
             raise UserError(f"{path} is missing or damaged: its content is not what was written")
@@ -135,50 +173,78 @@ def save_state(
 
 
 def load_state(
-    folder: Path,
-    run_id: str,
-    trained: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-    rank: int = 0,
+    folder: Path, run_id: str, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
 ) -> Position:
-    """Put a checkpoint back into parameters, optimiser and the random state of process `rank`, if it has one for it.
+    """Put a checkpoint back into parameters, optimiser and random state.
 
     Raises `UserError`, with nothing changed, when it is damaged or does not fit; `NewerFormat` when it is too new.
     """
     check_complete(folder)
-    position = Position(**json.loads((folder / "position.json").read_text()))
+    check_position(folder, run_id)
+    check_parameters(folder, {name: parameter.shape for name, parameter in trained.items()})
+    return put_back(folder, trained, optimizer)
+
+
+def position_of(folder: Path) -> Position:
+    """Where the run stood that wrote a checkpoint."""
+    return Position(**json.loads((folder / "position.json").read_text()))
+
+
+def check_position(folder: Path, run_id: str) -> None:
+    """Raise `UserError` unless a checkpoint is of this run, and of the step its name says."""
+    position = position_of(folder)
     if position.run_id != run_id:
         raise UserError(f"{folder} belongs to run {position.run_id}, not to this one ({run_id})")
     if folder.name != checkpoint_name(position):
         raise UserError(f"{folder} holds step {position.step} of stage '{position.stage}': it was renamed")
+
+
+def check_parameters(folder: Path, expected: Mapping[str, torch.Size]) -> None:
+    """Raise `UserError` with the first difference unless a checkpoint holds exactly these parameters."""
+    with safe_open(folder / "weights.safetensors", "pt") as file:
+        found = {name: torch.Size(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no mapping
+    check_shapes(found, expected, folder)
+
+
+def put_back(
+    folder: Path, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer, world: World = ALONE
+) -> Position:
+    """Put a checkpoint that was found whole and fitting into parameters, optimiser and random state.
+
+    Where there are more processes than before, the new ones keep the random state they have.
+    """
     weights, moments = load_file(folder / "weights.safetensors"), load_file(folder / "optimizer.safetensors")
-    check_fits(weights, {name: parameter.shape for name, parameter in trained.items()}, folder)
     with torch.no_grad():
         for name, parameter in trained.items():
-            parameter.copy_(weights[name])
+            parameter.copy_(placed_as(parameter, weights[name]))
     generators = {key: moments.pop(key) for key in list(moments) if key.partition(".")[0] == "rng"}
-    if _generator_name(rank) in generators:
-        torch.set_rng_state(generators[_generator_name(rank)])
+    if _generator_name(world.rank) in generators:
+        torch.set_rng_state(generators[_generator_name(world.rank)])
     by_name: dict[str, dict[str, Any]] = {}
     for key, value in moments.items():
         kind, _, name = key.partition("/")
         # AdamW counts its steps on the CPU; the moments live beside their parameter.
-        by_name.setdefault(name, {})[kind] = value if kind == "step" else value.to(trained[name].device)
-    for name, state in by_name.items():
-        optimizer.state[trained[name]] = state
-    return position
+        by_name.setdefault(name, {})[kind] = value if kind == "step" else placed_as(trained[name], value)
+    for name, kept in by_name.items():
+        optimizer.state[trained[name]] = kept
+    return position_of(folder)
 
 
 def check_fits(found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Size], folder: Path) -> None:
     """Raise `UserError` with the first difference unless `found` has exactly the names and shapes `expected`."""
+    check_shapes({name: tensor.shape for name, tensor in found.items()}, expected, folder)
+
+
+def check_shapes(found: Mapping[str, torch.Size], expected: Mapping[str, torch.Size], folder: Path) -> None:
+    """The same of shapes alone."""
     if wrong := sorted(set(found) ^ set(expected)):
         where = "only there" if wrong[0] in found else "missing there"
         raise UserError(
             f"{folder} holds other parameters than this recipe trains: first difference {wrong[0]}, {where}"
         )
     for name, shape in sorted(expected.items()):
-        if found[name].shape != shape:
-            raise UserError(f"{folder}: {name} is {tuple(found[name].shape)}, this recipe's is {tuple(shape)}")
+        if found[name] != shape:
+            raise UserError(f"{folder}: {name} is {tuple(found[name])}, this recipe's is {tuple(shape)}")
 
 
 def checkpoint_name(position: Position) -> str:

@@ -18,7 +18,7 @@ from chiasm.models.llava import Llava
 from chiasm.training import optim
 from chiasm.training.config import Stage
 from chiasm.training.objectives import Objective
-from chiasm.training.parallel import ALONE, World
+from chiasm.training.parallel import ALONE, World, is_divided
 from chiasm.training.samples import Batch, Unusable
 
 
@@ -61,6 +61,7 @@ class Stepper:
     ) -> None:
         self._model, self._objective, self._optimizer = model, objective, optimizer
         self._parameters, self._stage, self._low, self._world = parameters, stage, low, world
+        self._divided = is_divided(model.parameters())
 
     def step(self, samples: list[Any], num_targets: int, factor: float) -> dict[str, float | int | str]:
         """The gradient is of the mean over all trained tokens of the batch, however it is cut into micro-batches.
@@ -69,7 +70,7 @@ class Stepper:
         """
         if not num_targets:  # every sample of the step was unusable
             return {"num_trained": 0}
-        losses = [self._backward(group, num_targets) for group in (self._objective.groups(samples) if samples else [])]
+        losses = [self._backward(group, num_targets) for group in self._groups(samples)]
         mean = self._summed(losses) / num_targets
         norm = optim.clip(self._parameters, self._stage.optim.clip_norm)
         for what, value in (("loss", mean), ("gradient", norm)):
@@ -82,6 +83,25 @@ class Stepper:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return {"loss": round(mean, 6), "num_trained": num_targets, "grad_norm": round(norm, 6)}
+
+    def _groups(self, samples: list[Any]) -> list[list[Any]]:
+        """This process's micro-batches.
+
+        Processes that divide the weights gather them together: all make as many passes, and each through the tower and
+        the connector where any does. Who has less to do adds a sample of which nothing is learnt.
+        """
+        groups = self._objective.groups(samples) if samples else []
+        if not self._divided:
+            return groups
+        shows = self._objective.shows
+        by_process = self._world.exchange([any(map(shows, group)) for group in groups])
+        filled = []
+        for turn, seen in enumerate(zip_longest(*by_process, fillvalue=False)):
+            group = groups[turn] if turn < len(groups) else []
+            if not group or (any(seen) and not any(map(shows, group))):
+                group = [*group, self._objective.blank(any(seen))]
+            filled.append(group)
+        return filled
 
     def _backward(self, group: list[Any], num_targets: int) -> float:
         """Add a micro-batch's gradient to what is there; its summed loss."""
@@ -102,7 +122,7 @@ class Stepper:
         """
         reached = "".join("01"[parameter.grad is not None] for parameter in self._parameters)
         found = self._world.exchange({"losses": losses, "reached": reached})
-        if self._world.size > 1:
+        if self._world.size > 1 and not self._divided:  # else each pass has added up its own
             flags = zip(*(each["reached"] for each in found), strict=True)
             anywhere = [p for p, by in zip(self._parameters, flags, strict=True) if "1" in by]
             for parameter in anywhere:

@@ -67,6 +67,17 @@ class Objective(Protocol):
         """The summed loss of a batch."""
         ...
 
+    def shows(self, sample: Any) -> bool:
+        """Whether a sample holds a picture."""
+        ...
+
+    def blank(self, picture: bool) -> Any | None:
+        """A sample without a target, with a picture or without: it goes where others go, and nothing is learnt of it.
+
+        None where batches do not go through the model as a whole.
+        """
+        ...
+
     def head(self) -> nn.Module | None:
         """Parameters the objective trains beside the model's, thrown away after the stage."""
         ...

@@ -13,7 +13,7 @@ from chiasm.data import order, packing
 from chiasm.data.conversations import ConversationFile
 from chiasm.models.llava import Llava
 from chiasm.processing.batch import pack, pad
-from chiasm.processing.processor import Example, Processor
+from chiasm.processing.processor import NOT_TRAINED, Example, Processor
 from chiasm.training.config import Stage
 from chiasm.training.features import TowerFeatures
 from chiasm.training.objectives import Loss, in_turn
@@ -90,6 +90,27 @@ class Answers:
         """Summed cross-entropy of the trained tokens."""
         output = model(**batch)
         return Loss(output.loss_sum, output.num_trained)
+
+    def shows(self, sample: Example) -> bool:
+        """Whether the conversation holds a picture."""
+        return bool(sample.layouts)
+
+    def blank(self, picture: bool) -> Example:
+        """A grey picture, or none, and two tokens."""
+        images, features = self._processor.images, None
+        layout = images.layout(images.size, images.size)
+        tiles = layout.tiles if picture else 0
+        if self._features is not None:
+            features = self._features.blank(tiles)
+        placeholders = [self._processor.image_token_id] * (layout.num_tokens if picture else 0)
+        ids = torch.tensor([*placeholders, 0, 0])
+        return Example(
+            input_ids=ids,
+            labels=torch.full_like(ids, NOT_TRAINED),
+            pixels=torch.zeros(tiles, 3, images.size, images.size),
+            layouts=(layout,) if picture else (),
+            features=features,
+        )
 
     def head(self) -> nn.Module | None:
         """The language model's own."""

@@ -139,6 +139,13 @@ class Patches:
         ]
         return Loss(torch.stack(losses).sum(), len(x_RD))
 
+    def shows(self, sample: _Sample) -> bool:
+        """Each is a picture."""
+        return True
+
+    def blank(self, picture: bool) -> None:
+        """None: the tower alone is asked."""
+
     def head(self) -> nn.Module | None:
         """From features to classes."""
         return self._head

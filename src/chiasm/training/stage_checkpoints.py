@@ -1,0 +1,71 @@
+"""Checkpoints of a stage in progress, over all processes of a run: which one to go on from, and writing the next.
+
+Weights that every process holds whole are written by the first one (`state`); divided ones by all (`sharded_state`).
+Either kind is read by any number of processes. It knows neither samples nor steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from chiasm.errors import UserError
+from chiasm.training import sharded_state, state
+from chiasm.training.metrics import Reporter
+from chiasm.training.parallel import World, is_divided
+from chiasm.training.state import Position
+
+
+@dataclass(frozen=True, slots=True)
+class StageCheckpoints:
+    """Those in `folder` of the stage `name` of run `run_id`: of the last ones, `keep` stay."""
+
+    folder: Path
+    run_id: str
+    name: str
+    keep: int
+    world: World
+    reporter: Reporter
+
+    def restore(self, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
+        """Steps already done, from the newest checkpoint that is whole; damaged ones are passed over with a note.
+
+        Each process makes sure of a part of the files, and all go on from the same one.
+        """
+        shapes = {name: parameter.shape for name, parameter in trained.items()}
+        for name in self.world.from_first(lambda: [found.name for found in state.newest_first(self.folder, self.name)]):
+            folder, reason = self.folder / name, ""
+            kind = sharded_state if sharded_state.is_one(folder) else state
+            try:
+                state.check_complete(folder, self.world.rank, self.world.size)
+                state.check_position(folder, self.run_id)
+                kind.check_parameters(folder, shapes)
+            except state.NewerFormat:
+                raise
+            except UserError as error:
+                reason = str(error)
+            reasons = [each for each in self.world.exchange(reason) if each]
+            if not reasons:
+                position: Position = kind.put_back(folder, trained, optimizer, self.world)
+                return position.step
+            self.reporter.note(f"passed over: {reasons[0]}")
+        return 0
+
+    def save(self, step: int, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+        """The state after `step`, then away with what is older than the last `keep`."""
+        position = Position(self.run_id, self.name, step)
+        target = self.folder / state.checkpoint_name(position)
+        generators = [state.generator_from_text(text) for text in self.world.exchange(state.generator_as_text())]
+        if is_divided(trained.values()):
+            sharded_state.save_state(target, position, trained, optimizer, generators, self.world)
+        else:
+            self.world.from_first(lambda: state.save_state(target, position, trained, optimizer, generators))
+        self.world.from_first(self._forget)
+
+    def _forget(self) -> None:
+        for old in state.newest_first(self.folder, self.name)[self.keep :]:
+            state.remove(old)
