@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 
 from chiasm.scenes.asking.sight import Sight
-from chiasm.scenes.asking.wording import Draft, Ways, capital, confirmed, say, there_is, yes_or_no
+from chiasm.scenes.asking.wording import Draft, Ways, capital, confirmed, say, the_one, there_is, yes_or_no
 from chiasm.scenes.kinds import BY_NAME, PLACES, WEATHERS
 from chiasm.scenes.scene import Thing
 from chiasm.scenes.telling.language import Language, Look
 
 MOST_COUNTED = 5
+_TOGETHER = 0.3
+"""How often things of several kinds are counted together, where there are any."""
 _ONE_LEFT_OUT = 0.65
 """How often nothing is counted where there is one of each: else "1" would nearly always be right."""
 _IS_THERE: Ways = {
@@ -37,6 +39,14 @@ _HOW_MANY: Ways = {
         "How many {names} are there in the image?",
     ),
     "zh": ("图中有{how_many}？", "图里一共有{how_many}？", "画面中有{how_many}？", "你能看到{how_many}？"),
+}
+_HOW_MANY_ANIMALS: Ways = {
+    "en": ("How many animals are there?", "How many animals are in the picture?", "How many animals can you see?"),
+    "zh": ("图中有几只动物？", "图里一共有几只动物？", "画面中有几只动物？"),
+}
+_HOW_MANY_ON: Ways = {
+    "en": ("How many things are on {the}?", "How many things are standing on {the}?"),
+    "zh": ("{the}上有几样东西？", "{the}上一共放着几样东西？"),
 }
 _WHERE: Ways = {
     "en": (
@@ -87,6 +97,10 @@ def ask_existence(sight: Sight, language: Language, rng: random.Random, yes: boo
 
 def ask_count(sight: Sight, language: Language, rng: random.Random, _yes: bool) -> Draft | None:
     """How many ... are there? One to five."""
+    if rng.random() < _TOGETHER:
+        draft = _animals_counted(sight, language, rng) or _on_table_counted(sight, language, rng)
+        if draft is not None:
+            return draft
     by_number: dict[int, list[Look]] = {}
     for kind in dict.fromkeys(thing.kind for thing in sight.seen):
         things = sight.scene.of_kind(kind)
@@ -214,6 +228,37 @@ def _sure(sight: Sight, kind: str) -> bool:
     return not ({"sign", "stop sign"} <= there and kind in ("sign", "stop sign"))
 
 
+def _animals_counted(sight: Sight, language: Language, rng: random.Random) -> Draft | None:
+    animals = [thing for thing in sight.scene.things if thing.about.supercategory == "animal"]
+    number = len(animals)
+    if not 2 <= number <= MOST_COUNTED or any(animal not in sight.seen for animal in animals):
+        return None
+    counted = language.number(number)
+    told = f"There are {counted} animals." if language.code == "en" else f"图中有{_two(counted)}只动物。"
+    return Draft(say(language, rng, _HOW_MANY_ANIMALS), str(number), told, _other_numbers(number))
+
+
+def _on_table_counted(sight: Sight, language: Language, rng: random.Random) -> Draft | None:
+    for table in sight.shuffled(rng):
+        on = [thing for thing in sight.scene.things if thing.on == table.number]
+        number = len(on)
+        look = sight.only(table, rng) if 2 <= number <= MOST_COUNTED else None
+        if look is None or any(thing not in sight.seen for thing in on):
+            continue
+        the, counted = the_one(language, look), language.number(number)
+        told = f"There are {counted} things on {the}." if language.code == "en" else f"{the}上有{_two(counted)}样东西。"
+        return Draft(say(language, rng, _HOW_MANY_ON, the=the), str(number), told, _other_numbers(number))
+    return None
+
+
+def _two(counted: str) -> str:
+    return "两" if counted == "二" else counted
+
+
+def _other_numbers(number: int) -> tuple[str, ...]:
+    return tuple(str(n) for n in range(1, MOST_COUNTED + 1) if n != number)
+
+
 def _counted(language: Language, rng: random.Random, look: Look, number: int) -> Draft:
     counted = language.several(look, number)
     if language.code == "zh":
@@ -224,5 +269,4 @@ def _counted(language: Language, rng: random.Random, look: Look, number: int) ->
     else:
         question = say(language, rng, _HOW_MANY, names=language.several(look, None))
         told = f"There {'is' if number == 1 else 'are'} {counted} in the picture."
-    wrong = tuple(str(n) for n in range(1, MOST_COUNTED + 1) if n != number)
-    return Draft(question, str(number), told, wrong)
+    return Draft(question, str(number), told, _other_numbers(number))

@@ -15,9 +15,9 @@ from chiasm.scenes.telling.language import Language, Look
 # How often a kind is asked in training, where it can be: more often where an answer is worth one bit and the whole
 # picture must be searched for it. Ours.
 _OFTEN = {
-    "existence": 3.0,
+    "existence": 3.5,
     "colour": 2.0,
-    "count": 1.5,
+    "count": 3.0,
     "count_none": 0.3,
     "side": 2.5,
     "action": 1.0,
@@ -30,7 +30,7 @@ _OFTEN = {
     "weather": 0.5,
     "facing": 0.7,
     "size": 0.6,
-    "read": 2.5,
+    "read": 5.0,
     "option": 2.0,
     "text_to_box": 2.0,
     "region_to_text": 1.2,

@@ -36,7 +36,7 @@ _OPEN: Mapping[str, Ways] = {
         "zh": ("{the}是亮着还是没亮？", "{the}亮着还是没亮？"),
     },
     "cake": {
-        "en": ("Is the candle on {the} lit or unlit?", "Is the candle of {the} unlit or lit?"),
+        "en": ("Are the candles on {the} lit or unlit?", "Are the candles of {the} unlit or lit?"),
         "zh": ("{the}上的蜡烛点着了还是没点？", "{the}上的蜡烛是没点还是点着了？"),
     },
     "tv": {
@@ -60,7 +60,10 @@ _STATED: Mapping[str, Ways] = {
     "umbrella": {"en": ("{the} is {state}.",), "zh": ("{the}是{state}的。",)},
     "book": {"en": ("{the} is {state}.",), "zh": ("{the}是{state}的。",)},
     "lamp": {"en": ("{the} is {state}.",), "zh": ("{the}{state}。",)},
-    "cake": {"en": ("the candle on {the} is {state}.",), "zh": ("{the}上的蜡烛{state}了。", "{the}的蜡烛{state}了。")},
+    "cake": {
+        "en": ("the candles on {the} are {state}.",),
+        "zh": ("{the}上的蜡烛{state}了。", "{the}的蜡烛{state}了。"),
+    },
     "tv": {"en": ("{the} is {state}.",), "zh": ("{the}{state}。",)},
     "laptop": {"en": ("{the} is {state}.",), "zh": ("{the}{state}。",)},
     "traffic light": {"en": ("{the} is {state}.", "{the} shows {state}."), "zh": ("{the}亮的是{state}。",)},
@@ -70,7 +73,7 @@ _IS: Mapping[str, Ways] = {
     "umbrella": {"en": ("Is {the} {state}?",), "zh": ("{the}是{state}的吗？",)},
     "book": {"en": ("Is {the} {state}?",), "zh": ("{the}是{state}的吗？",)},
     "lamp": {"en": ("Is {the} {state}?",), "zh": ("{the}是不是{state}？",)},
-    "cake": {"en": ("Is the candle on {the} {state}?",), "zh": ("{the}上的蜡烛是不是{state}了？",)},
+    "cake": {"en": ("Are the candles on {the} {state}?",), "zh": ("{the}上的蜡烛是不是{state}了？",)},
     "tv": {"en": ("Is {the} {state}?",), "zh": ("{the}是不是{state}？",)},
     "laptop": {"en": ("Is {the} {state}?",), "zh": ("{the}是不是{state}？",)},
     "traffic light": {"en": ("Is {the} {state}?", "Does {the} show {state}?"), "zh": ("{the}亮的是{state}吗？",)},
