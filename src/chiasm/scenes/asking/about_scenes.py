@@ -122,7 +122,9 @@ def ask_count(sight: Sight, language: Language, rng: random.Random, _yes: bool) 
 
 def ask_count_none(sight: Sight, language: Language, rng: random.Random, _yes: bool) -> Draft | None:
     """How many ... are there, of what is not there."""
-    look = _absent(sight, rng)
+    looks = (_absent(sight, rng) for _ in range(4))
+    # "How many dogs lying down are there?" nobody asks where there are none.
+    look = next((look for look in looks if look is not None and look.action is None and look.state is None), None)
     return None if look is None else _counted(language, rng, look, 0)
 
 

@@ -43,7 +43,7 @@ _DOES: Ways = {
 _IS_DOING: Ways = {"en": ("Is {the} {doing}?",), "zh": ("{the}是不是{doing}？", "{the}{doing}吗？")}
 _FACES: Ways = {
     "en": ("Which way is {the} facing?", "Is {the} facing left or right?", "In which direction does {the} face?"),
-    "zh": ("{the}朝向哪边？", "{the}面朝左边还是右边？", "{the}朝左边还是朝右边？"),
+    "zh": ("{the}朝向哪边？", "{the}朝向左边还是右边？", "{the}朝左边还是朝右边？"),
 }
 _DOES_FACE: Ways = {"en": ("Is {the} facing {side}?",), "zh": ("{the}是不是朝向{side}？",)}
 _SIZE: Ways = {
@@ -185,7 +185,8 @@ def ask_holds(sight: Sight, language: Language, rng: random.Random, yes: bool) -
         held = sight.scene.things[person.holds]
         if look is None or held not in sight.seen:
             continue
-        the, a_held = the_one(language, look), Look.at(held, "colour")
+        the = the_one(language, look)
+        a_held = Look.at(held, "colour", *(("state",) if held.kind == "umbrella" else ()))
         told = (
             f"{the} is {language.holding(a_held)}." if language.code == "en" else f"{the}{language.holding(a_held)}。"
         )
