@@ -189,9 +189,10 @@ def test_show_of_a_bad_record_says_what_is_wrong(bad: Path, model: Path, capsys:
 
 
 def test_scenes_draws_a_world_that_can_be_trained_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _exit_code("data", "scenes", "--out", tmp_path / "w", "--num", 5, "--num-val", 2, "--size", 32) == 0
+    asked = ("--num", 5, "--num-val", 2, "--num-text", 2, "--size", 64, "--workers", 1)
+    assert _exit_code("data", "scenes", "--out", tmp_path / "w", *asked) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'w'}\n"
     with Image.open(tmp_path / "w" / "images" / "train" / "000004.png") as picture:
-        assert picture.size == (32, 32)
+        assert max(picture.size) == 64
     records, images = tmp_path / "w" / "instruct_train.json", tmp_path / "w" / "images"
     assert _exit_code("data", "check", records, "--images", images) == 0

@@ -40,11 +40,17 @@ def check(
     images: _Images = None,
     model: _Model = None,
     template: _Template = None,
+    max_bad: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of samples that may be unusable before the exit code is 1.")
+    ] = 0.01,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads that look. [default: one a core]")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, every unusable sample in it.")
     ] = False,
 ) -> None:
-    """Read every record and open every picture; say which samples cannot be used, and why. Exit code 1 if any.
+    """Read every record and open every picture; say which samples cannot be used, and why.
+
+    Exit code 1 when they are more than --max-bad, the rule by which training stops before its first step.
 
     \b
     Example:
@@ -59,12 +65,17 @@ def check(
     file = ConversationFile(records, images)
     processor = None if model is None else _processor(model, template)
     with bar("checking", len(file)) as advance:
-        report = check_all(file, processor, advance)
+        report = check_all(file, processor, advance, workers)
     if as_json:
         print(json.dumps(report.as_dict(), ensure_ascii=False))
     else:
         _print_report(report)
-    if report.num_usable < report.num_samples:
+    if report.unusable_share > max_bad:
+        print(
+            f"{len(report.dropped)} of {report.num_samples} samples cannot be used, more than --max-bad {max_bad:g} "
+            "allows: training would not begin",
+            file=sys.stderr,
+        )
         raise SystemExit(1)
 
 
@@ -108,19 +119,37 @@ def show(
 def scenes(
     out: Annotated[Path, typer.Option(help="The folder to write.")],
     num: Annotated[int, typer.Option(min=1, help="Training pictures.")] = 1000,
-    num_val: Annotated[int, typer.Option(min=1, help="Pictures to test on.")] = 200,
+    num_val: Annotated[
+        int | None, typer.Option(min=1, help="Pictures for validation. [default: a twentieth of --num, at least 200]")
+    ] = None,
+    num_test: Annotated[
+        int | None, typer.Option(min=1, help="Pictures for the last test. [default: as many as for validation]")
+    ] = None,
+    num_text: Annotated[
+        int | None, typer.Option(min=1, help="Scenes told in words only. [default: as many as training pictures]")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
-    size: Annotated[int, typer.Option(help="Edge of a picture in pixels.")] = 64,
+    size: Annotated[int, typer.Option(help="The longer side of a picture in pixels.")] = 224,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that draw. [default: one a core]")] = None,
 ) -> None:
-    """Draw pictures with captions, boxes, questions and answers, in the field's own file formats.
+    """Draw pictures with all that can be said of them, in English and Chinese. Stopped, the same command goes on.
 
     \b
     Example:
       chiasm data scenes --out world --num 2000
     """
-    from chiasm.scenes import dataset
+    from chiasm.scenes.writing import write_world
 
-    world = dataset.write(out, num_train=num, num_val=num_val, seed=seed, size=size)
+    world = write_world(
+        out,
+        num=num,
+        num_val=num_val,
+        num_test=num_test,
+        num_text=num_text,
+        seed=seed,
+        size=size,
+        workers=workers,
+    )
     print(world.folder)
 
 

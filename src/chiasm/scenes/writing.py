@@ -48,10 +48,10 @@ def write_world(
     """Write a drawn world of `num` pictures to train on, `size` pixels along the longer side, to the folder `out`.
 
     `num_val` pictures for validation (the larger of 200 and a twentieth of `num` unless said), `num_test` for the last
-    test (as many), `num_text` scenes told in words (as many as `num`). `workers` processes draw, as many as there are cores unless
-    said; one works in this process. A folder that holds a part of the same world is completed. Progress is shown on a
-    terminal only. Raises `UserError` on numbers that make no world, on a folder that holds anything else, and where
-    writing fails.
+    test (as many), `num_text` scenes told in words (as many as `num`). `workers` processes draw, as many as there are
+    cores unless said; one works in this process. A folder that holds a part of the same world is completed. Progress is
+    shown on a terminal only. Raises `UserError` on numbers that make no world, on a folder that holds anything else,
+    and where writing fails.
     """
     num_val = max(_FEWEST_HELD_OUT, num // _HELD_OUT_SHARE) if num_val is None else num_val
     num_test = num_val if num_test is None else num_test
@@ -70,6 +70,8 @@ def write_world(
             os.sync()  # pictures were not flushed one by one
             _put_text(files.manifest, _manifest_text({**world, "files": counts}))
             shutil.rmtree(shard_folder(out))
+            for killed in (*out.glob(".*.partial"), *out.glob("*/.*.partial")):
+                killed.unlink()
     except OSError as error:
         raise UserError(
             f"writing to {out} stopped: {error.strerror or error}; the same command goes on from there"
@@ -120,10 +122,7 @@ def _all_there(files: WrittenWorld, world: Mapping[str, int]) -> bool:
     named = json.loads(files.manifest.read_bytes())["files"]
     if not all((files.folder / name).is_file() for name in (*named, files.readme.name)):
         return False
-    folders = {split: files.images / split for split in DRAWN}
-    return all(
-        folder.is_dir() and sum(1 for _ in folder.iterdir()) >= world[split] for split, folder in folders.items()
-    )
+    return all(len(list((files.images / split).glob("*.png"))) >= world[split] for split in DRAWN)
 
 
 def _manifest_text(content: Mapping[str, object]) -> str:

@@ -181,7 +181,7 @@ def _worth(truth: Truth, text: str) -> tuple[float, str | None]:
         return float(letter == truth.answer), letter
     if truth.style == "box":
         box = read_box(text)
-        return float(box is not None and overlap(box, truth.box) >= _OVERLAP), box and str(list(box))
+        return float(box is not None and overlap(box, truth.box) >= _OVERLAP), str(list(box)) if box else None
     if truth.style == "region":
         return words_in_common(text, truth.answer), text.strip() or None
     if truth.style == "long":

@@ -31,6 +31,7 @@ _FOLDERS = ("vqav2", "VQAv2")
 # Questions, and the file of answers that belongs to them.
 _LABELLED = (
     ("v2_OpenEnded_*val*_questions.json", "v2_{}_annotations.json"),
+    ("v2_OpenEnded_drawn_*_questions.json", "v2_{}_annotations.json"),  # of a drawn world, whose test has answers
     ("questions_valid.json", "annotations_valid.json"),
 )
 _INSIDE = ("vqav2.jsonl", "qa/vqav2.jsonl")

@@ -61,9 +61,9 @@ class Examiner:
             question = self._of_kind(picture, kind, rng)
             if question is not None:
                 yield Asked(picture, number, question, self.language)
-        question = partner and compare(picture.scene, partner.scene, self.language, rng)
-        if question:
-            yield Asked(picture, len(kinds), question, self.language, partner)
+        compared = compare(picture.scene, partner.scene, self.language, rng) if partner else None
+        if compared:
+            yield Asked(picture, len(kinds), compared, self.language, partner)
         told = dense(picture.scene, self.language, rng)
         request = rng.choice(IN_DETAIL[self.language.code])
         yield Asked(picture, len(kinds) + 1, Question("describe", request, told, "long"), self.language)
