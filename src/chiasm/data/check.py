@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chiasm.conversation import RecordError
-from chiasm.data.conversations import ConversationFile, Dropped
+from chiasm.data.conversations import ConversationFile, Dropped, check_trains, nothing_trained
+from chiasm.data.in_threads import in_threads, num_cores
 from chiasm.processing.pictures import PictureError, open_picture
 from chiasm.processing.processor import Processor
 
@@ -24,6 +25,11 @@ class CheckReport:
     lengths: list[int] = field(default_factory=list)
     num_trained: int = 0
     torn: str | None = None
+
+    @property
+    def unusable_share(self) -> float:
+        """Unusable samples among all, 0 to 1."""
+        return len(self.dropped) / self.num_samples if self.num_samples else 0.0
 
     @property
     def num_usable(self) -> int:
@@ -53,31 +59,56 @@ class CheckReport:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What a look at one sample found: why it cannot be used, or what is in it."""
+
+    unusable: tuple[str, str, str] | None = None
+    """Name, reason, message."""
+    num_pictures: int = 0
+    length: int | None = None
+    num_trained: int = 0
+    cut: bool = False
+
+
 def check(
-    file: ConversationFile, processor: Processor | None = None, advance: Callable[[int], None] = lambda _: None
+    file: ConversationFile,
+    processor: Processor | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+    workers: int | None = None,
 ) -> CheckReport:
     """Read every record and open every picture; with a processor, encode it as training would.
 
-    `advance` is called with 1 after each sample.
+    In `workers` threads, by default one a core: pictures are decoded side by side. `advance` is called with 1 after
+    each sample. The report is the same however many work at it.
     """
     report = CheckReport(len(file), torn=file.records.torn)
-    for index in range(len(file)):
-        try:
-            conversation = file[index]
-            if not any(message.role == "assistant" for message in conversation.messages):
-                raise RecordError("nothing trained", "this record holds no answer to learn from")
-            if processor is None:
-                for image in conversation.images:
-                    open_picture(image.source)
-            else:
-                example = processor.encode(conversation, train=True)
-                if not example.num_trained:
-                    raise RecordError("nothing trained", "no token of this record is a target of the loss")
-                report.lengths.append(len(example.input_ids))
-                report.num_trained += example.num_trained
-                report.num_cut += example.num_cut > 0
-            report.num_pictures += len(conversation.images)
-        except (RecordError, PictureError) as error:
-            report.dropped.add(file.name(index), index, error.reason, str(error))
+    looks = in_threads(lambda index: _look(file, index, processor), range(len(file)), workers or num_cores())
+    for index, found in enumerate(looks):
+        if found.unusable is not None:
+            name, reason, message = found.unusable
+            report.dropped.add(name, index, reason, message)
+        report.num_pictures += found.num_pictures
+        report.num_trained += found.num_trained
+        report.num_cut += found.cut
+        if found.length is not None:
+            report.lengths.append(found.length)
         advance(1)
     return report
+
+
+def _look(file: ConversationFile, index: int, processor: Processor | None) -> _Looked:
+    try:
+        conversation = file[index]
+        check_trains(conversation)
+        if processor is None:
+            for image in conversation.images:
+                open_picture(image.source)
+            return _Looked(num_pictures=len(conversation.images))
+        example = processor.encode(conversation, train=True)
+        if not example.num_trained:
+            raise nothing_trained()
+        length, cut = len(example.input_ids), example.num_cut > 0
+        return _Looked(None, len(conversation.images), length, example.num_trained, cut)
+    except (RecordError, PictureError) as error:
+        return _Looked((file.name(index), error.reason, str(error)))

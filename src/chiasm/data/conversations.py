@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from chiasm.conversation import Conversation
+from chiasm.conversation import Conversation, RecordError
 from chiasm.data.records import RecordFile
 from chiasm.errors import UserError
 
@@ -51,6 +51,17 @@ class ConversationFile:
             words = sum(len(str(t.get("value", t.get("content", ""))).split()) for t in turns if isinstance(t, dict))
             lengths.append(max(words, 1) if "image" in record else -max(words, 1))
         return lengths
+
+
+def check_trains(conversation: Conversation) -> None:
+    """Raise `RecordError` ("nothing trained") where nobody answers."""
+    if not any(message.role == "assistant" for message in conversation.messages):
+        raise RecordError("nothing trained", "this record holds no answer to learn from")
+
+
+def nothing_trained() -> RecordError:
+    """Of a record whose answers left no token to train."""
+    return RecordError("nothing trained", "no token of this record is a target of the loss")
 
 
 @dataclass(slots=True)

@@ -104,6 +104,7 @@ class _CountedReads(io.BytesIO):
 DEFAULT_LIMITS = PictureLimits()
 BACKGROUND = (255, 255, 255)
 _LONGEST_NAME = 120
+_HEAD_BYTES = 64 * 1024  # more than a JPEG's largest EXIF block (JPEG's segments have at most 64 KB); ours
 
 _FORMATS = (
     _Format("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile),
@@ -172,6 +173,23 @@ def read_picture(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> bytes:
     return _read_file(path, limits, _printable(str(path)))
 
 
+def picture_size(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> tuple[int, int]:
+    """Width and height as a picture's file says, before it is turned upright; most of the file is not read.
+
+    Raises the `PictureError` that `open_picture` would, for all it finds before it decodes.
+    """
+    shown = _printable(str(path))
+    content = _read_file(path, limits, shown, _HEAD_BYTES)
+    try:
+        with _opened(content, limits, shown) as image:
+            return image.size
+    except PictureError:
+        if len(content) < _HEAD_BYTES:
+            raise
+    with _opened(_read_file(path, limits, shown), limits, shown) as image:  # what tells the size lies farther behind
+        return image.size
+
+
 def fingerprint(image: Image.Image) -> str:
     """Digest of an RGB picture's size and pixels, as hex: equal for equal pictures only, so caches may key on it."""
     if image.mode != "RGB":
@@ -188,8 +206,11 @@ def _printable(name: str) -> str:
     return clean if len(clean) <= _LONGEST_NAME else f"{clean[:50]}...{clean[-60:]}"
 
 
-def _read_file(path: Path, limits: PictureLimits, shown: str) -> bytes:
-    """The content of a regular file no larger than allowed. Never blocks on a pipe or a device."""
+def _read_file(path: Path, limits: PictureLimits, shown: str, most: int | None = None) -> bytes:
+    """The content, or its first `most` bytes, of a regular file no larger than allowed.
+
+    Never blocks on a pipe or a device.
+    """
     try:
         # Looked at before opening, because opening some devices acts on them, and again after, because the name may
         # have come to mean something else; O_NONBLOCK keeps that case from hanging.
@@ -197,7 +218,7 @@ def _read_file(path: Path, limits: PictureLimits, shown: str) -> bytes:
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         with os.fdopen(os.open(path, flags), "rb") as file:
             _check_regular(os.fstat(file.fileno()), limits, shown)
-            return file.read(limits.max_bytes + 1)
+            return file.read(limits.max_bytes + 1 if most is None else most)
     except (FileNotFoundError, NotADirectoryError) as error:
         hint = "; addresses are not fetched" if re.match(r"[a-z]+:", shown, re.IGNORECASE) else ""
         raise PictureError(f"{shown}: there is no such file{hint}", "missing") from error
@@ -239,6 +260,12 @@ def _check_size(size: tuple[int, int], limits: PictureLimits, shown: str) -> Non
 
 
 def _decode(content: bytes, limits: PictureLimits, shown: str) -> Image.Image:
+    with _opened(content, limits, shown) as image:
+        return _finish(image, shown)
+
+
+def _opened(content: bytes, limits: PictureLimits, shown: str) -> ImageFile:
+    """A picture whose header is read and whose size is allowed, not decoded yet."""
     _check_bytes(len(content), limits, shown)
     kind = next((each for each in _FORMATS if each.signature.match(content)), None)
     if kind is None:
@@ -262,9 +289,8 @@ def _decode(content: bytes, limits: PictureLimits, shown: str) -> Image.Image:
         raise
     except Exception as error:  # Pillow's readers let anything out: struct.error, KeyError, SyntaxError, RuntimeError
         raise PictureError(f"{shown}: a damaged {kind.name} file ({error}); fetch it again", "damaged") from error
-    with image:
-        _check_size(image.size, limits, shown)
-        return _finish(image, shown)
+    _check_size(image.size, limits, shown)
+    return image
 
 
 def _gif_size(file: io.BytesIO) -> tuple[int, int]:
