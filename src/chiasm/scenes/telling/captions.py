@@ -29,11 +29,12 @@ _BESIDE: tuple[Relation, ...] = ("left of", "right of")
 def captions(scene: Scene, language: Language, rng: random.Random) -> tuple[str, ...]:
     """Five different captions, one sentence each, about 8 to 20 words; all true."""
     groups = _groups(scene)
+    casts: dict[tuple[int, ...], Cast] = {}
     ways = rng.sample(WAYS[language.code], len(WAYS[language.code]))
     said: list[str] = []
     # Twice round, so that each way may have another number of groups the second time; at least 5 always differ.
     for count, way in zip(cycle(_NUM_GROUPS), chain(ways, ways), strict=False):
-        caption = _caption(scene, groups[:count], language, way)
+        caption = _caption(scene, groups[:count], language, way, casts)
         if caption is not None and caption not in said:
             said.append(caption)
         if len(said) == NUM_CAPTIONS:
@@ -52,13 +53,22 @@ def _groups(scene: Scene) -> list[Group]:
     return groups
 
 
-def _caption(scene: Scene, groups: Sequence[Group], language: Language, way: Way) -> str | None:
-    """Worded in this way, in as much detail as `_LONGEST` words allow; None where it does not fit the scene."""
+def _caption(
+    scene: Scene, groups: Sequence[Group], language: Language, way: Way, casts: dict[tuple[int, ...], Cast]
+) -> str | None:
+    """Worded in this way, in as much detail as `_LONGEST` words allow; None where it does not fit the scene.
+
+    `casts` keeps what has been put together by its details, for the next caption of this scene.
+    """
     caption: str | None = None
     for details in _DETAILS:
         if 1 < len(groups) < len(details):
             continue
-        caption = way(_cast(scene, groups[: len(details)], details, language))
+        shown = groups[: len(details)]
+        said = details[: len(shown)]
+        if said not in casts:
+            casts[said] = _cast(scene, shown, said, language)
+        caption = way(casts[said])
         if caption is None or length(caption) <= _LONGEST[language.code]:
             break
     return None if caption is None else capitals(caption)
@@ -66,7 +76,7 @@ def _caption(scene: Scene, groups: Sequence[Group], language: Language, way: Way
 
 def _cast(scene: Scene, groups: Sequence[Group], details: Sequence[int], language: Language) -> Cast:
     phrases = []
-    for group, detail in zip(groups, details, strict=False):
+    for group, detail in zip(groups, details, strict=True):
         told = group if group.several else Group(_look(group.things[0], detail), group.things)
         phrases.append(group_phrase(scene, told, detail, language))
     first, look = groups[0], _look(groups[0].things[0], details[0])

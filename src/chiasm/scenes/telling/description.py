@@ -36,7 +36,7 @@ def dense(scene: Scene, language: Language, rng: random.Random) -> str:
         told = ways.join([opening, *(ways.part(scene, part, detail, again) for part in parts), *counts])
         if length(told) <= _LONGEST:
             break
-    spare = [*ways.weather(scene), *relations(scene, language, rng, 3), ways.total(len(scene.things))]
+    spare = [*ways.weather(scene), *relations(scene, language, rng, 3), *ways.missing(scene), ways.total(scene)]
     for more in spare:
         if length(told) >= _SHORTEST:
             break

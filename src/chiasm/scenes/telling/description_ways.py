@@ -10,6 +10,7 @@ from chiasm.scenes.scene import Scene
 from chiasm.scenes.telling.chinese import CHINESE
 from chiasm.scenes.telling.choosing import grouped
 from chiasm.scenes.telling.english import ENGLISH
+from chiasm.scenes.telling.language import Look
 from chiasm.scenes.telling.layout import Part, Spot
 from chiasm.scenes.telling.nouns import called, listed, phrases_of
 from chiasm.scenes.telling.settings import a_place, when, where
@@ -30,7 +31,9 @@ class Ways(Protocol):
 
     def counted(self, counts: str) -> str: ...
 
-    def total(self, number: int) -> str: ...
+    def total(self, scene: Scene) -> str: ...
+
+    def missing(self, scene: Scene) -> list[str]: ...
 
     def holds(self, person: str, holding: str) -> str: ...
 
@@ -60,6 +63,12 @@ _ENGLISH_WEATHERS = {
     "rainy": "It is raining.",
     "snowy": "It is snowing and the ground is white.",
 }
+
+
+def _who(scene: Scene) -> tuple[int, int]:
+    """How many people and animals there are."""
+    sorts = [thing.about.supercategory for thing in scene.things]
+    return sorts.count("person"), sorts.count("animal")
 
 
 def _english_spot(scene: Scene, spot: Spot) -> str:
@@ -115,8 +124,18 @@ class _EnglishWays:
     def counted(self, counts: str) -> str:
         return f"in total there are {counts}."
 
-    def total(self, number: int) -> str:
-        return "it is the only thing in the picture." if number == 1 else f"the picture holds {number} things."
+    def total(self, scene: Scene) -> str:
+        number = len(scene.things)
+        if number > 1:
+            return f"there are {ENGLISH.number(number)} things in the picture."
+        name = ENGLISH.the(Look(scene.things[0].kind))
+        return f"apart from {name} the picture is empty, so {name} gets all the attention."
+
+    def missing(self, scene: Scene) -> list[str]:
+        people, animals = _who(scene)
+        if not people and not animals:
+            return ["there are no people and no animals in the picture."]
+        return [] if people else ["there is nobody in the picture."]
 
     def holds(self, person: str, holding: str) -> str:
         return f"{person} is {holding}."
@@ -196,8 +215,18 @@ class _ChineseWays:
     def counted(self, counts: str) -> str:
         return f"一共有{counts}。"
 
-    def total(self, number: int) -> str:
-        return "画面中只有这一样东西。" if number == 1 else f"画面中一共有{number}样东西。"
+    def total(self, scene: Scene) -> str:
+        number = len(scene.things)
+        if number > 1:
+            return "" if _who(scene)[0] else f"画面中一共有{number}样东西。"
+        name = CHINESE.the(Look(scene.things[0].kind))
+        return f"除了{name}以外，画面中没有别的东西，所以一眼就能看到{name}。"
+
+    def missing(self, scene: Scene) -> list[str]:
+        people, animals = _who(scene)
+        if not people and not animals:
+            return ["画面中没有人，也没有动物。"]
+        return [] if people else ["画面中没有人。"]
 
     def holds(self, person: str, holding: str) -> str:
         return f"{person}{holding}。"

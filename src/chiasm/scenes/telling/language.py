@@ -30,8 +30,13 @@ class Look:
     @classmethod
     def at(cls, thing: Thing, *said: str) -> Look:
         """Of `thing` its kind and the fields named in `said`; what it does not have stays unsaid."""
-        worn = {"hat": thing.clothes.hat, "trousers": thing.clothes.trousers} if thing.clothes else {}
-        return cls(thing.kind, **{name: worn[name] if name in worn else getattr(thing, name, None) for name in said})
+        told: dict[str, str | None] = {}
+        for name in said:
+            if name in ("hat", "trousers"):
+                told[name] = getattr(thing.clothes, name) if thing.clothes is not None else None
+            else:
+                told[name] = getattr(thing, name)
+        return cls(thing.kind, **told)
 
     def fits(self, thing: Thing) -> bool:
         """Whether everything said is true of `thing`."""

@@ -28,6 +28,7 @@ _SIGNS: Mapping[str, Mapping[str, str]] = {"en": ENGLISH_SIGNS, "zh": CHINESE_SI
 _MOTORS = ("car", "bus", "truck")
 _FOOD = ("apple", "banana", "orange", "cake")
 _SEATS = ("couch", "chair", "bench")
+_ENOUGH = 3  # cases; ours
 _LATE = ("10", "11", "12", "1", "2", "3")
 
 
@@ -54,16 +55,23 @@ class _Facts:
 
 
 def reasons(scene: Scene, language: Language, rng: random.Random) -> tuple[tuple[str, str], ...]:
-    """(question, answer) pairs, one for every case that holds, in random order; answers have two to four sentences."""
-    facts = _Facts(scene, day=scene.time == "day", dry=scene.weather in ("sunny", "cloudy"))
+    """(question, answer) pairs, one for every case that holds, in random order; answers have two to four sentences.
+
+    What holds in every such place is left out where things give enough to think about. Never empty.
+    """
     told = _REASONS[language.code]
-    pairs = []
-    for name, find in _CASES.items():
-        slots = find(facts)
-        if slots is not None:
-            pairs.append(_worded(scene, told[name], slots, language, rng))
-    rng.shuffle(pairs)
-    return tuple(pairs)
+    found = holding(scene)
+    special = [name for name in found if name not in _GENERAL]
+    kept = special if len(special) >= _ENOUGH else list(found)
+    rng.shuffle(kept)
+    return tuple(_worded(scene, told[name], found[name], language, rng) for name in kept)
+
+
+def holding(scene: Scene) -> dict[str, Slots]:
+    """The cases that hold in `scene`, by name, each with the things it speaks of."""
+    facts = _Facts(scene, day=scene.time == "day", dry=scene.weather in ("sunny", "cloudy"))
+    tried = {name: find(facts) for name, find in _CASES.items()}
+    return {name: slots for name, slots in tried.items() if slots is not None}
 
 
 def _worded(scene: Scene, reason: Reason, slots: Slots, language: Language, rng: random.Random) -> tuple[str, str]:
@@ -205,6 +213,9 @@ def _aloft(facts: _Facts) -> bool:
     balloon = facts.first("balloon")
     return balloon is not None and zone(facts.scene, balloon) == "sky" and not facts.scene.inside
 
+
+_GENERAL = (*PLACES, "reading by day", "reading in the dark", "how one knows it is night", "warm", "cloudy")
+"""Cases that need no thing: they hold all the time."""
 
 _CASES: Mapping[str, Find] = {
     "umbrella in the rain": _umbrella("open", "rainy"),
