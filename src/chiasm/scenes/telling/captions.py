@@ -82,7 +82,7 @@ def _cast(scene: Scene, groups: Sequence[Group], details: Sequence[int], languag
     first, look = groups[0], _look(groups[0].things[0], details[0])
     # "A person holding a kite and a bird" would hold both.
     last = first.things[0].holds is not None and len(phrases) > 1
-    still = first if first.several else Group(replace(look, action=None), first.things)
+    still = first if first.several else Group(look_of(first.things[0], details[0], ("size", "action")), first.things)
     return Cast(
         language,
         tuple(phrases),
@@ -99,8 +99,7 @@ def _cast(scene: Scene, groups: Sequence[Group], details: Sequence[int], languag
 
 def _look(thing: Thing, detail: int) -> Look:
     """A caption has no word for size, nor for standing."""
-    look = look_of(thing, detail)
-    return replace(look, size=None, action=None if look.action == "standing" else look.action)
+    return look_of(thing, detail, ("size", "action") if thing.action == "standing" else ("size",))
 
 
 def _side(scene: Scene, groups: Sequence[Group], language: Language) -> str:

@@ -38,14 +38,14 @@ class Group:
         return len(self.things) > 1
 
 
-def look_of(thing: Thing, detail: int) -> Look:
-    """What is said of `thing`: 0 its kind, 1 its colour, 2 what it does, 3 where it faces, 4 everything.
+def look_of(thing: Thing, detail: int, unsaid: Sequence[str] = ()) -> Look:
+    """What is said of `thing`: 0 its kind, 1 its colour, 2 what it does, 3 where it faces, 4 everything but `unsaid`.
 
     A traffic light's state and what is written are said as soon as a colour is.
     """
-    said = [name for step in _STEPS[:detail] for name in step]
-    if thing.kind in _COLOUR_UNSAID:
-        said = [name for name in said if name != "colour"]
+    said = [name for step in _STEPS[:detail] for name in step if name not in unsaid]
+    if detail and thing.kind in _COLOUR_UNSAID:
+        said.remove("colour")
     if thing.kind == "traffic light" and detail:
         said.append("state")
     return Look.at(thing, *said)

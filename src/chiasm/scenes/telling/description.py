@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from itertools import combinations
+from collections.abc import Sequence
+from itertools import combinations, groupby
 
 from chiasm.scenes.scene import Relation, Scene, Thing
 from chiasm.scenes.telling.boxes import square_box
@@ -15,7 +16,7 @@ from chiasm.scenes.telling.choosing import FULL, held, look_of, name_alone, upon
 from chiasm.scenes.telling.description_ways import WAYS
 from chiasm.scenes.telling.language import Language, Look
 from chiasm.scenes.telling.layout import plan
-from chiasm.scenes.telling.nouns import called, capitals, length, listed
+from chiasm.scenes.telling.nouns import capitals, length, listed
 
 _SHORTEST, _LONGEST = 40, 90  # words of a description; ours
 _SIDES: tuple[Relation, ...] = ("left of", "right of")
@@ -67,11 +68,7 @@ def relations(scene: Scene, language: Language, rng: random.Random, number: int)
     Only of things that can be named alone.
     """
     ways = WAYS[language.code]
-    names = {
-        thing.number: language.the(look)
-        for thing in scene.things
-        if (look := name_alone(scene, thing)) is not None and look.facing is None
-    }
+    names = _names(scene, language)
     said = [sentence for thing in scene.things for sentence in _bonds(scene, thing, names, language)]
     beside = []
     for first, second in combinations([thing for thing in scene.things if thing.number in names], 2):
@@ -80,6 +77,19 @@ def relations(scene: Scene, language: Language, rng: random.Random, number: int)
             beside.append(ways.sentence(language.stands(names[pair[0].number], relation, names[pair[1].number])))
     rng.shuffle(beside)
     return tuple(capitals(sentence) for sentence in [*said, *beside][:number])
+
+
+def _names(scene: Scene, language: Language) -> dict[int, str]:
+    """What to call each thing that can be named alone without saying where it faces, by number."""
+    looks = [(thing.number, name_alone(scene, thing)) for thing in scene.things]
+    return {number: language.the(look) for number, look in looks if look is not None and look.facing is None}
+
+
+def _across(things: Sequence[Thing], language: Language) -> str:
+    """Everything from left to right; neighbours that look alike together."""
+    alike = [(look, len(list(same))) for look, same in groupby(things, key=lambda thing: look_of(thing, FULL))]
+    phrases = [language.a(look) if number == 1 else language.several(look, number) for look, number in alike]
+    return WAYS[language.code].across(phrases, plural=alike[0][1] > 1)
 
 
 def _bonds(scene: Scene, thing: Thing, names: dict[int, str], language: Language) -> list[str]:
@@ -110,12 +120,11 @@ def in_words(scene: Scene, language: Language, rng: random.Random) -> str:
     """
     ways = WAYS[language.code]
     across = sorted(scene.things, key=lambda thing: thing.box.centre)
-    full = [language.a(look_of(thing, FULL)) for thing in across]
-    names = {thing.number: called(scene, thing, language) for thing in scene.things}
-    said = [ways.opening(scene, rng), ways.across(full)]
-    if len(across) > 1:
+    names = _names(scene, language)
+    said = [ways.opening(scene, rng), _across(across, language)]
+    if len(names) > 1:
         down = sorted(scene.things, key=lambda thing: (thing.box.centre[1], thing.number))
-        said.append(ways.down([names[thing.number] for thing in down]))
+        said.append(ways.down([names[thing.number] for thing in down if thing.number in names]))
     bonds = [sentence for thing in scene.things for sentence in _bonds(scene, thing, names, language)]
     rng.shuffle(bonds)
     said += bonds

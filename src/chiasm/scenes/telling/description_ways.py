@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from chiasm.scenes.scene import Scene
+from chiasm.scenes.scene import Scene, Thing
 from chiasm.scenes.telling.chinese import CHINESE
 from chiasm.scenes.telling.choosing import grouped
 from chiasm.scenes.telling.english import ENGLISH
@@ -41,7 +41,7 @@ class Ways(Protocol):
 
     def with_boxes(self, scene: Scene, named: Sequence[str], rng: random.Random) -> str: ...
 
-    def across(self, phrases: Sequence[str]) -> str: ...
+    def across(self, phrases: Sequence[str], plural: bool) -> str: ...
 
     def down(self, names: Sequence[str]) -> str: ...
 
@@ -69,6 +69,10 @@ def _who(scene: Scene) -> tuple[int, int]:
     """How many people and animals there are."""
     sorts = [thing.about.supercategory for thing in scene.things]
     return sorts.count("person"), sorts.count("animal")
+
+
+def _holds(thing: Thing) -> bool:
+    return thing.holds is not None
 
 
 def _english_spot(scene: Scene, spot: Spot) -> str:
@@ -103,11 +107,14 @@ class _EnglishWays:
         return rng.choice((*ways, weather))
 
     def part(self, scene: Scene, part: Part, detail: int, rng: random.Random) -> str:
+        # Who holds something comes last: "a person holding a ball and a kite" would hold both.
+        members = [(spot, sorted(things, key=_holds)) for spot, things in part.members]
+        members.sort(key=lambda member: _holds(member[1][-1]))
+        several = grouped(members[0][1], detail)[0].several
         phrases = []
-        for spot, members in part.members:
-            words = listed(ENGLISH, phrases_of(scene, members, detail, ENGLISH))
+        for spot, things in members:
+            words = listed(ENGLISH, phrases_of(scene, things, detail, ENGLISH))
             phrases.append(f"{words} {_english_spot(scene, spot)}".strip())
-        several = grouped(part.members[0][1], detail)[0].several
         there = rng.choice(("there are", "one can see") if several else ("there is", "one can see"))
         if part.beside is not None and part.relation is not None:
             place = f"{ENGLISH.relation(part.relation)} {called(scene, part.beside, ENGLISH)}"
@@ -129,7 +136,7 @@ class _EnglishWays:
         if number > 1:
             return f"there are {ENGLISH.number(number)} things in the picture."
         name = ENGLISH.the(Look(scene.things[0].kind))
-        return f"apart from {name} the picture is empty, so {name} gets all the attention."
+        return f"nothing else stands out, so {name} gets all the attention."
 
     def missing(self, scene: Scene) -> list[str]:
         people, animals = _who(scene)
@@ -153,10 +160,11 @@ class _EnglishWays:
         )
         return rng.choice(ways)
 
-    def across(self, phrases: Sequence[str]) -> str:
+    def across(self, phrases: Sequence[str], plural: bool) -> str:
+        there = "there are" if plural else "there is"
         if len(phrases) == 1:
-            return f"there is {phrases[0]}."
-        return f"from left to right there is {listed(ENGLISH, phrases)}."
+            return f"{there} {phrases[0]}."
+        return f"from left to right {there} {listed(ENGLISH, phrases)}."
 
     def down(self, names: Sequence[str]) -> str:
         return f"from top to bottom there is {listed(ENGLISH, names)}."
@@ -218,9 +226,9 @@ class _ChineseWays:
     def total(self, scene: Scene) -> str:
         number = len(scene.things)
         if number > 1:
-            return "" if _who(scene)[0] else f"画面中一共有{number}样东西。"
+            return f"画面中一共能看到{CHINESE.number(number) if number > 2 else '两'}样东西。"
         name = CHINESE.the(Look(scene.things[0].kind))
-        return f"除了{name}以外，画面中没有别的东西，所以一眼就能看到{name}。"
+        return f"除了{name}以外，画面中没有别的显眼的东西，一眼就能看到{name}。"
 
     def missing(self, scene: Scene) -> list[str]:
         people, animals = _who(scene)
@@ -244,7 +252,7 @@ class _ChineseWays:
         )
         return rng.choice(ways)
 
-    def across(self, phrases: Sequence[str]) -> str:
+    def across(self, phrases: Sequence[str], plural: bool) -> str:
         if len(phrases) == 1:
             return f"有{phrases[0]}。"
         return f"从左到右依次是{listed(CHINESE, phrases)}。"

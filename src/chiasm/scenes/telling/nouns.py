@@ -32,6 +32,8 @@ def capitals(text: str) -> str:
 
 def length(text: str) -> int:
     """Words; of Chinese text about the words a translation would have, five for eight characters."""
+    if text.isascii():
+        return len(text.split())
     characters = len(_CHINESE.findall(text))
     return len(_CHINESE.sub(" ", text).split()) + characters * 5 // 8
 
