@@ -84,7 +84,7 @@ ENGLISH_REASONS: Mapping[str, Reason] = {
         ("what should the person do before crossing the street?", "how can one cross this street safely?"),
         ("there is {a_it} on the street and no traffic light.",),
         ("one should look left and right and wait until {it} has passed or stopped.",),
-        ("only then it is safe to cross.",),
+        ("only then is it safe to cross.",),
     ),
     "stop sign": Reason.of(
         ("what does {it} have to do here, and why?", "may {it} drive on without stopping?"),
@@ -289,10 +289,10 @@ ENGLISH_REASONS: Mapping[str, Reason] = {
         ("is {it} safe here?", "what is dangerous about this scene?"),
         ("{it} is on a street with traffic.",),
         ("a driver might not see it in time.",),
-        ("somebody should bring it away from the street.",),
+        ("somebody should take it away from the street.",),
     ),
     "sitting": Reason.of(
-        ("why might {it} be sitting?", "does {it} look as if in a hurry?"),
+        ("why might {it} be sitting?", "does {it} seem to be in a hurry?"),
         ("{it} is sitting, so there is no hurry.",),
         ("perhaps the person is tired and takes a rest.", "perhaps the person is waiting for somebody."),
     ),
@@ -363,7 +363,7 @@ ENGLISH_REASONS: Mapping[str, Reason] = {
         ("what do people do in a place like this?", "where are we, and what can one do here?"),
         ("this is a beach.", "the picture shows a beach by the sea."),
         ("people come here to swim, to lie in the sun or to play in the sand.",
-         "when it is warm one can swim in the sea and build castles of sand."),
+         "when it is warm one can swim in the sea and build sandcastles."),
     ),
     "harbour": Reason.of(
         ("what is a place like this for?", "who works in a place like this?"),
