@@ -9,7 +9,8 @@ import random
 from collections.abc import Callable, Iterator
 
 from chiasm.scenes.asking import Question, ask, compare, conversation, long_conversation
-from chiasm.scenes.asking.questions import with_recognised
+from chiasm.scenes.asking.questions import ask_at, with_recognised
+from chiasm.scenes.asking.sight import Sight
 from chiasm.scenes.asking.smalltalk import smalltalk
 from chiasm.scenes.formats.conversations import Turn, record, turns_of
 from chiasm.scenes.formats.picture import LANGUAGES, Picture, Record
@@ -19,7 +20,7 @@ from chiasm.scenes.telling.language import Language
 from chiasm.scenes.telling.reasons import reasons
 
 _MOST_REGIONS = 4  # asked about in one record
-_RECOGNISED = 0.5
+_READ, _RECOGNISED = 0.75, 0.5  # how often a picture with words is read, and how often they are in the prompt
 
 _Turns = Callable[[Picture, Language, random.Random], list[Turn]]
 
@@ -33,7 +34,9 @@ def mixture(picture: Picture, partner: Picture | None) -> Iterator[Record]:
     name, turns = _drawn(rng, _SECOND)
     yield _about(picture, name, turns, other)
     rng = picture.stream("mixture third")
-    name, turns = _drawn(rng, _THIRD)
+    # Few pictures have words on them, and reading takes more practice than anything else.
+    legible = any(thing.text for thing in picture.scene.things) and rng.random() < _READ
+    name, turns = ("read", _read) if legible else _drawn(rng, _THIRD)
     if name == "compare":
         question = partner and compare(picture.scene, partner.scene, third, rng)
         if partner and question:
@@ -97,10 +100,11 @@ def _read(picture: Picture, language: Language, rng: random.Random) -> list[Turn
 
 def _regions(picture: Picture, language: Language, rng: random.Random) -> list[Turn]:
     """Boxes to words and words to boxes, as the mixture's records of RefCOCO and Visual Genome."""
+    sight = Sight.of(picture.scene)
     asked: dict[str, Question] = {}
     for number in range(_MOST_REGIONS):
         kind = "text_to_box" if number % 2 else "region_to_text"
-        question = ask(picture.scene, kind, language, rng)
+        question = ask_at(sight, kind, language, rng)
         if question is not None:
             asked.setdefault(question.question, question)
     return turns_of(asked.values(), language)
@@ -118,9 +122,8 @@ _SECOND: dict[str, tuple[float, _Turns]] = {
     "caption": (6, _caption),
 }
 _THIRD: dict[str, tuple[float, _Turns]] = {
-    "compare": (35, _short),
-    "regions": (25, _regions),
-    "talk": (12, _short),
-    "read": (18, _read),
-    "caption": (10, _caption),
+    "compare": (45, _short),
+    "regions": (30, _regions),
+    "talk": (14, _short),
+    "caption": (11, _caption),
 }

@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from chiasm.scenes.asking import KINDS_OF_QUESTIONS, Question, ask, compare
+from chiasm.scenes.asking import KINDS_OF_QUESTIONS, Question, compare
 from chiasm.scenes.asking.question import NO, YES
+from chiasm.scenes.asking.questions import ask_at
+from chiasm.scenes.asking.sight import Sight
 from chiasm.scenes.formats.picture import Picture, Record
 from chiasm.scenes.formats.requests import IN_DETAIL
 from chiasm.scenes.telling.description import dense
@@ -56,9 +58,10 @@ class Examiner:
     def ask(self, picture: Picture, partner: Picture | None) -> Iterator[Asked]:
         """All kinds; a comparison where there is a `partner`, and last a request to describe."""
         rng = picture.stream(f"questions {self.language.code}")
+        sight = Sight.of(picture.scene)
         kinds = [kind for kind in KINDS_OF_QUESTIONS if kind not in _NOT_ASKED]
         for number, kind in enumerate(kinds):
-            question = self._of_kind(picture, kind, rng)
+            question = self._of_kind(sight, kind, rng)
             if question is not None:
                 yield Asked(picture, number, question, self.language)
         compared = compare(picture.scene, partner.scene, self.language, rng) if partner else None
@@ -68,10 +71,10 @@ class Examiner:
         request = rng.choice(IN_DETAIL[self.language.code])
         yield Asked(picture, len(kinds) + 1, Question("describe", request, told, "long"), self.language)
 
-    def _of_kind(self, picture: Picture, kind: str, rng: random.Random) -> Question | None:
+    def _of_kind(self, sight: Sight, kind: str, rng: random.Random) -> Question | None:
         yes = self._given[kind, True] <= self._given[kind, False]
         for wanted in (yes, not yes):
-            question = ask(picture.scene, kind, self.language, rng, yes=wanted)
+            question = ask_at(sight, kind, self.language, rng, wanted)
             if question is not None:
                 break
         else:
