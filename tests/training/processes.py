@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,54 +22,49 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Job:
-    """One run. `ask` = (stage, step, rank): that process gets SIGTERM in that step; `die`: it fails there."""
+    """One run. `ask` = (update, rank): that process gets SIGTERM before its so manieth update; `die`: it fails there.
+
+    `per_node`: how many processes are to believe that they share a machine.
+    """
 
     recipe: str
     out: str
     resume: bool = False
     layout: str = "replicate"
     cache: str | None = None
-    ask: tuple[str, int, int] | None = None
-    die: tuple[str, int, int] | None = None
+    ask: tuple[int, int] | None = None
+    die: tuple[int, int] | None = None
     per_node: int | None = None
 
 
-def start(jobs: list[Job], size: int, folder: Path) -> list[list[dict[str, Any]]]:
-    """Run `jobs` one after the other in `size` processes; what each process says of each job, by job."""
+def start(groups: list[tuple[int, list[Job]]], folder: Path) -> list[list[list[dict[str, Any]]]]:
+    """For each (size, jobs) run the jobs one after the other in so many processes; what each process says of each job.
+
+    One program imports what all need and forks them, before it has computed anything.
+    """
     folder.mkdir(exist_ok=True)
-    (folder / "jobs.json").write_text(json.dumps([asdict(job) for job in jobs]))
+    (folder / "jobs.json").write_text(json.dumps([(size, [asdict(job) for job in jobs]) for size, jobs in groups]))
     environment = {
         **{key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")},
         "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
         "OMP_NUM_THREADS": "1",
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
-        "WORLD_SIZE": str(size),
-        "LOCAL_WORLD_SIZE": str(size),
     }
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error::UserWarning:chiasm", "-m", "tests.training.processes", str(folder)],
-            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(size)
-    ]
-    errors = []
-    for process in started:
-        try:
-            _, said = process.communicate(timeout=90)
-        except subprocess.TimeoutExpired:
-            for each in started:
-                each.kill()
-            _, said = process.communicate()
-            said += "\n(took too long)"
-        errors.append(said)
-    assert all(process.returncode == 0 for process in started), "\n".join(errors)
-    told = [json.loads((folder / f"told.{rank}.json").read_text()) for rank in range(size)]
-    return [list(by_rank) for by_rank in zip(*told, strict=True)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.processes", str(folder)],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = []
+    for number, (size, _) in enumerate(groups):
+        by_rank = [json.loads((folder / f"told.{number}.{rank}.json").read_text()) for rank in range(size)]
+        told.append([list(of_job) for of_job in zip(*by_rank, strict=True)])
+    return told
 
 
 def _free_port() -> int:
@@ -78,17 +74,43 @@ def _free_port() -> int:
 
 
 def main(folder: Path) -> None:
-    """One process of `start`."""
+    """The program that `start` starts."""
+    import peft  # noqa: F401 - so that no process has to
+    import transformers.models.clip.modeling_clip
+    import transformers.models.llama.modeling_llama  # noqa: F401
+
+    import chiasm.training.run
+
+    assert chiasm.training.run
+    for number, (size, jobs) in enumerate(json.loads((folder / "jobs.json").read_text())):
+        port = str(_free_port())
+        place = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "MASTER_PORT": port}
+        children = []
+        for rank in range(size):
+            child = os.fork()
+            if not child:
+                os.environ |= {**place, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+                _one([Job(**values) for values in jobs], folder / f"told.{number}.{rank}.json")
+            children.append(child)
+        if any(os.waitpid(child, 0)[1] for child in children):
+            raise SystemExit(1)
+
+
+def _one(jobs: list[Job], told: Path) -> None:
+    """One of the processes; ends there."""
     import torch
 
     from chiasm.training.parallel import joined
 
     torch.set_num_threads(1)
-    told = []
-    with joined("cpu") as placement:
-        for values in json.loads((folder / "jobs.json").read_text()):
-            told.append(_do(Job(**values), placement))
-        (folder / f"told.{placement.world.rank}.json").write_text(json.dumps(told))
+    try:
+        with joined("cpu") as placement:
+            told.write_text(json.dumps([_do(job, placement) for job in jobs]))
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
 
 
 def _do(job: Job, placement: Any) -> dict[str, Any]:
@@ -102,8 +124,7 @@ def _do(job: Job, placement: Any) -> dict[str, Any]:
     from tests.training import micro
 
     world = placement.world
-    if job.per_node is not None:
-        world.per_node = job.per_node
+    world.per_node = job.per_node or world.size
     recorder = micro.Recorder()
     cache = CacheSettings(Path(job.cache)) if job.cache else None
     said: dict[str, Any] = {}
@@ -137,12 +158,11 @@ def _at(job: Job, rank: int) -> Any:
     original, calls = optim.set_lr, 0
 
     def counting(optimizer: Any, factor: float) -> None:
-        """Steps of the last stage, counted where the gradients are there already."""
         nonlocal calls
         calls += 1
-        if job.ask is not None and (job.ask[1], job.ask[2]) == (calls, rank):
+        if job.ask is not None and tuple(job.ask) == (calls, rank):
             os.kill(os.getpid(), signal.SIGTERM)
-        if job.die is not None and (job.die[1], job.die[2]) == (calls, rank):
+        if job.die is not None and tuple(job.die) == (calls, rank):
             raise UserError("this process fails alone")
         original(optimizer, factor)
 

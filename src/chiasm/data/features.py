@@ -141,18 +141,42 @@ class FeatureStore:
 
         What was added stays, also when the block is left by an error. Raises `UserError` for what the disk refuses.
         """
-        try:
+        with self._refusals():
             self.folder.mkdir(parents=True, exist_ok=True)
             _write(self.folder / _ABOUT, self._key)  # for people
             with (self.folder / "lock").open("ab") as lock, _alone(lock, waiting):
                 self.look()
                 self._tidy()
-                shard = _Shard(self.folder)
-                try:
-                    yield lambda digest, layout, x: self._add(shard, digest, layout, x)
-                finally:
-                    shard.finish()
-                    self.look()
+                with self.writing_beside() as add:
+                    yield add
+
+    @contextlib.contextmanager
+    def writing_beside(self) -> Iterator[Callable[[str, ImageLayout, torch.Tensor], None]]:
+        """The same without the lock, for a process whose fellow is inside `writing` as long as this block lasts."""
+        with self._refusals():
+            self.look()
+            shard = _Shard(self.folder)
+            try:
+                yield lambda digest, layout, x: self._add(shard, digest, layout, x)
+            finally:
+                shard.finish()
+                self.look()
+
+    def damaged(self) -> dict[str, list[str]]:
+        """Digests of the pictures whose features were found changed, by shard."""
+        return {shard: sorted(digests) for shard, digests in self._damaged.items()}
+
+    def take_for_damaged(self, found: Mapping[str, list[str]]) -> None:
+        """Believe a fellow process what it found changed: `writing` will take it off the lists."""
+        for shard, digests in found.items():
+            self._damaged.setdefault(shard, set()).update(digests)
+            for digest in digests:
+                self._entries.pop(digest, None)
+
+    @contextlib.contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise UserError(
                 f"the features cannot be kept in {self.folder}: {error.strerror or error}. Make room, name another "

@@ -10,8 +10,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from chiasm.processing.images import ImageLayout
 from chiasm.processing.pictures import PictureError, open_picture, read_picture
 from chiasm.processing.processor import Example, Processor
 from chiasm.training.metrics import Reporter
+from chiasm.training.parallel import ALONE, World
 
 GIGABYTE = 1e9
 
@@ -68,26 +70,50 @@ class TowerFeatures:
         self._store = FeatureStore(settings.root(), key, config.vision_width, dtype)
         self._digests: dict[str, str] = {}
 
-    def fill(self, sources: Iterable[str | Path], workers: int, reporter: Reporter) -> None:
+    def fill(self, sources: Iterable[str | Path], workers: int, reporter: Reporter, world: World = ALONE) -> None:
         """Compute what is missing, after saying how much that is. Pictures that cannot be read are passed over.
 
-        Raises `UserError` with both numbers when it would not fit.
+        The processes of a run look through a share each, and compute what that lacks. Raises `UserError` with both
+        numbers when it would not fit.
         """
         distinct = list(dict.fromkeys(Path(source) for source in sources))
         with ThreadPoolExecutor(workers, thread_name_prefix="pictures") as pool:
-            missing = {each.digest: each for each in pool.map(self._looked_at, distinct) if each is not None}
-            if not missing:
+            looked_at = pool.map(self._looked_at, distinct[world.rank :: world.size])
+            missing = {each.digest: each for each in looked_at if each is not None}
+            mine = [len(missing), sum(self._store.num_bytes(each.layout) for each in missing.values())]
+            count, num_bytes = (sum(numbers) for numbers in zip(*world.exchange(mine), strict=True))
+            if not count:
                 reporter.note(f"features: all {len(distinct)} pictures are in {self._store.folder}")
                 return
-            self._check_room(list(missing.values()), reporter)
-            self._check_steady(next(iter(missing.values())))
-            waiting = f"features: another process is writing to {self._store.folder}; waiting for it"
-            with self._store.writing(lambda: reporter.note(waiting)) as add:
+            world.from_first(lambda: self._check_room(count, num_bytes, reporter))
+            for each in list(missing.values())[:1]:
+                self._check_steady(each)
+            share = "" if world.size == 1 else f" (the share of one of {world.size} processes)"
+            with self._writing(world, reporter) as add:
                 left = [each for digest, each in missing.items() if digest not in self._store]
                 for done, (each, x) in enumerate(self._computed(left, pool), start=1):
                     add(each.digest, each.layout, x)
                     if done * 10 // len(left) > (done - 1) * 10 // len(left):
-                        reporter.note(f"features: {done} of {len(left)} pictures")
+                        reporter.note(f"features: {done} of {len(left)} pictures{share}")
+
+    @contextmanager
+    def _writing(self, world: World, reporter: Reporter) -> Iterator[Callable[[str, ImageLayout, torch.Tensor], None]]:
+        """Within the block all processes may add features; after it each finds those of all."""
+        waiting = f"features: another process is writing to {self._store.folder}; waiting for it"
+        for damaged in world.exchange(self._store.damaged()):
+            self._store.take_for_damaged(damaged)
+        if world.leads:
+            with self._store.writing(lambda: reporter.note(waiting)) as add:
+                world.exchange(None)  # the folder is locked and tidy
+                yield add
+                world.exchange(None)  # the others have finished
+        else:
+            world.exchange(None)
+            with self._store.writing_beside() as add:
+                yield add
+            world.exchange(None)
+        world.exchange(None)  # the first has finished too
+        self._store.look()
 
     def example(self, conversation: Conversation) -> Example:
         """A conversation as the model sees it, with features in place of pixels. Runs in worker threads."""
@@ -130,10 +156,10 @@ class TowerFeatures:
     def _file_digest(self, source: Path) -> str:
         return hashlib.sha256(read_picture(source, self._processor.limits)).hexdigest()
 
-    def _check_room(self, missing: list[_Missing], reporter: Reporter) -> None:
-        needed = sum(self._store.num_bytes(each.layout) for each in missing) / GIGABYTE
+    def _check_room(self, count: int, num_bytes: int, reporter: Reporter) -> None:
+        needed = num_bytes / GIGABYTE
         stored, most = self._store.stored_bytes() / GIGABYTE, self._settings.max_gb
-        what = f"the features of {len(missing)} pictures take {needed:.3g} GB"
+        what = f"the features of {count} pictures take {needed:.3g} GB"
         root = self._store.root
         if stored + needed > most:
             raise UserError(
