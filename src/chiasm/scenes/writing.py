@@ -15,9 +15,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from chiasm.atomic import new_file
@@ -177,8 +178,14 @@ def _write_in_processes(shards: Sequence[Shard], workers: int, advance: Advance)
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_enter_worker)
     try:
-        for future in as_completed([pool.submit(write_shard, shard) for shard in shards]):
-            advance(future.result())
+        waiting = iter(shards)
+        # One shard a worker: the pool would begin those that wait in its queue even after an interrupt.
+        running = {pool.submit(write_shard, shard) for shard in islice(waiting, workers)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            running |= {pool.submit(write_shard, shard) for shard in islice(waiting, len(done))}
+            for future in done:
+                advance(future.result())
     except BrokenProcessPool:
         raise UserError(
             "a process that draws was killed, perhaps for lack of memory; the same command goes on from there"
@@ -195,8 +202,8 @@ def _enter_worker() -> None:
         threading.Thread(target=_end_with, args=(parent.join,), daemon=True).start()
 
 
-def _end_with(wait: Callable[[], None]) -> None:
-    wait()
+def _end_with(ended: Callable[[], None]) -> None:
+    ended()
     os._exit(1)
 
 
