@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chiasm.recipes import tiny
+from chiasm.recipes import _small_world as tiny
 from chiasm.training.config import Model, Recipe
+from chiasm.training.metrics import Answered
 
 _TOWER = ("hidden_size=32", "intermediate_size=64", "num_hidden_layers=2", "num_attention_heads=2")
 _LANGUAGE = (*_TOWER, "num_key_value_heads=2")
@@ -39,9 +41,13 @@ def records(world: Path, name: str = "instruct_train.json") -> list[dict[str, An
 
 
 def metrics(run: Path) -> list[dict[str, Any]]:
-    """What a run logged, but for the time it took."""
+    """What a run logged, but for the time and the memory it took."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+    return [{key: value for key, value in line.items() if not _of_the_machine(key)} for line in lines]
+
+
+def _of_the_machine(key: str) -> bool:
+    return key in ("seconds", "peak_memory_gib") or key.endswith("_per_second")
 
 
 def dropped(run: Path) -> list[dict[str, Any]]:
@@ -65,6 +71,7 @@ class Recorder:
         self.ended: dict[str, str] = {}
         self.summaries: dict[str, str] = {}
         self.steps: list[dict[str, Any]] = []
+        self.validations: list[tuple[dict[str, Any], list[Answered]]] = []
         self._fail_at = fail_at
 
     def stage_begins(self, name: str, num_steps: int, first_step: int, summary: str) -> None:
@@ -75,6 +82,9 @@ class Recorder:
         self.steps.append(metrics)
         if (metrics["stage"], metrics["step"]) == self._fail_at:
             raise Killed
+
+    def validated(self, metrics: dict[str, Any], answers: Sequence[Answered]) -> None:
+        self.validations.append((metrics, list(answers)))
 
     def stage_ends(self, name: str, dropped: str) -> None:
         self.ended[name] = dropped

@@ -17,7 +17,7 @@ from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
-from chiasm.recipes import tiny
+from chiasm.recipes import _small_world as tiny
 from chiasm.scenes import dataset
 from chiasm.training.config import Recipe
 from chiasm.training.metrics import Reporter
