@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from chiasm.errors import UserError
 
 if TYPE_CHECKING:
     from chiasm.training.config import Recipe
@@ -21,6 +23,10 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe as YAML and stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. [default: best here]")] = None,
+    parallel: Annotated[
+        Literal["replicate", "shard", "hybrid"],
+        typer.Option(help="What each process torchrun starts holds: the model, a share, or a share of its machine's."),
+    ] = "replicate",
     plan: Annotated[bool, typer.Option("--plan", help="Say what the run will take, and stop.")] = False,
     gpus: Annotated[int, typer.Option(help="Devices to plan for.", min=1, max=100_000)] = 1,
     gpu_memory: Annotated[float, typer.Option(help="GiB of each.", min=0.001, max=100_000)] = 80.0,
@@ -42,55 +48,50 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
       chiasm train my.yaml --out runs/mine --set stages.align.optim.lr=2e-3
       chiasm train --resume --out runs/mine
       chiasm train llava_v15_7b --plan --gpus 8 --gpu-memory 80
+      torchrun --nproc-per-node 8 -m chiasm train llava_v15_7b --parallel shard
     """
     from chiasm.cli.progress import RunReporter, let_other_programs_run
 
     let_other_programs_run()
-    from chiasm import recipes
-    from chiasm.errors import UserError
-    from chiasm.training.parallel import Told, joined, leads
+    from chiasm.training.parallel import Told, joined, launched, leads
     from chiasm.training.stopping import Interrupted
 
-    if recipe is None:
-        if not (resume and out is not None):
-            raise typer.BadParameter(
-                f"name one of {', '.join(recipes.REGISTRY.names())}, or a .yaml", param_hint="RECIPE"
-            )
-        if not (out / "recipe.yaml").is_file():
-            raise UserError(f"{out} is no run that could be resumed: it has no recipe.yaml. Name the folder of a run")
-        recipe = str(out / "recipe.yaml")
-    resolved = recipes.find(recipe)
-    if changes:
-        resolved = resolved.with_changes(changes)
+    if recipe is None and not (resume and out is not None):
+        from chiasm import recipes
+
+        raise typer.BadParameter(f"name one of {', '.join(recipes.REGISTRY.names())}, or a .yaml", param_hint="RECIPE")
     if plan:
         from chiasm.training.plan import Machine
 
         on_cpu = device is not None and device.startswith("cpu")
-        _print_plan(resolved, Machine(gpus, gpu_memory, tflops, utilisation, on_cpu), as_json)
+        _print_plan(_resolved(recipe, out, changes), Machine(gpus, gpu_memory, tflops, utilisation, on_cpu), as_json)
         return
     if as_json:
         raise typer.BadParameter("goes with --plan", param_hint="--json")
     if show:
         from chiasm.training.checking import check_names
 
+        resolved = _resolved(recipe, out, changes)
         check_names(resolved)
         sys.stdout.write(resolved.to_yaml())
         return
     from chiasm.training.features import CacheSettings
     from chiasm.training.run import run
 
-    folder = out if out is not None else Path("runs") / resolved.name
-    reporter = RunReporter()
+    reporter, folder = RunReporter(), out
     try:
         cache = CacheSettings(cache_dir, cache_gb)
-        with joined(device) as placement:
+        with joined(device, parallel) as placement:
+            resolved = _resolved(recipe, out, changes)
+            folder = out if out is not None else Path("runs") / resolved.name
             final = run(resolved, folder, resume=resume, reporter=reporter, cache=cache, placement=placement)
     except Interrupted as stop:
         reporter.close()
         if leads():
-            print(f"{stop}; saved. Go on with: chiasm train --resume --out {folder}", file=sys.stderr)
+            again = "the same torchrun and" if launched() else "chiasm train"
+            print(f"{stop}; saved. Go on with: {again} --resume --out {folder}", file=sys.stderr)
         raise SystemExit(128 + stop.signal_number) from None
-    except Told:
+    except Told:  # by one of the processes, to all
         if leads():
             raise
         raise SystemExit(1) from None
@@ -98,6 +99,18 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
         reporter.close()
     if leads():
         print(final)
+
+
+def _resolved(recipe: str | None, out: Path | None, changes: list[str] | None) -> Recipe:
+    """The recipe of that name or file, by default that of the run in `out`, with `changes`."""
+    from chiasm import recipes
+
+    if recipe is None and out is not None:
+        if not (out / "recipe.yaml").is_file():
+            raise UserError(f"{out} is no run that could be resumed: it has no recipe.yaml. Name the folder of a run")
+        recipe = str(out / "recipe.yaml")
+    resolved = recipes.find(str(recipe))
+    return resolved.with_changes(changes) if changes else resolved
 
 
 def _print_plan(recipe: Recipe, machine: Machine, as_json: bool) -> None:
