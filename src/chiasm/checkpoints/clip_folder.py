@@ -97,8 +97,13 @@ def copy_clip(source: Path, target: Path, dtype: torch.dtype, provenance: dict[s
 
 
 def load_clip(source: str | Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> LoadedClip:
-    """A CLIP of transformers from a folder or the hub. Raises `UserError` for whatever is no whole CLIP."""
+    """A CLIP of transformers from a folder or the hub, or the one in the folder of a model that was trained from it.
+
+    Raises `UserError` for whatever is no whole CLIP.
+    """
     folder = locate(source, what="a CLIP")
+    if (folder / CLIP / "config.json").is_file():
+        folder = folder / CLIP
     listed = manifest.read(folder)
     manifest.check_small_files(folder, listed)
     config = _config(folder)

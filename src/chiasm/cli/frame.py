@@ -22,6 +22,7 @@ VERBS = {
     "demo": "Train a small assistant on drawn pictures; let it answer.",
     "chat": "Ask a model about pictures, once or turn by turn.",
     "describe": "Write about a folder of pictures: captions, alt text, tags, ...",
+    "classify": "Say which of some names fits a picture best.",
     "serve": "Serve a model: OpenAI's API and a page.",
     "train": "Run the stages of a recipe.",
     "convert": "Write a checkpoint in another layout.",

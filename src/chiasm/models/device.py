@@ -10,7 +10,7 @@ from chiasm.errors import UserError
 def computes_bfloat16() -> bool:
     """Whether this machine multiplies bfloat16 in hardware: on a CPU without that, float32 is faster."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # since torch 2.10
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
