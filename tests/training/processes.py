@@ -16,19 +16,22 @@ import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run. `ask` = (update, rank): that process gets SIGTERM before its so manieth update; `die`: it fails there.
+    """One run; without a recipe what each hears of the others.
+
+    `ask` = (update, rank): that process gets SIGTERM before its so manieth update; `die`: it fails there.
 
     `per_node`: how many processes are to believe that they share a machine.
     """
 
-    recipe: str
-    out: str
+    recipe: str = ""
+    out: str = ""
     resume: bool = False
     layout: str = "replicate"
     cache: str | None = None
@@ -105,12 +108,34 @@ def _one(jobs: list[Job], told: Path) -> None:
     torch.set_num_threads(1)
     try:
         with joined("cpu") as placement:
-            told.write_text(json.dumps([_do(job, placement) for job in jobs]))
+            told.write_text(json.dumps([_do(job, placement) if job.recipe else _basics(placement) for job in jobs]))
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
     os._exit(0)
+
+
+def _basics(placement: Any) -> dict[str, Any]:
+    """What every process hears and adds up."""
+    import torch
+
+    from chiasm.training import parallel
+
+    world = placement.world
+    shapes = ((), (3,), (5, 7), (0,), (1000,))
+    tensors = [torch.full(shape, 10.0**world.rank) for shape in shapes]
+    with mock.patch.object(parallel, "_BUCKET_BYTES", 100):
+        world.sum_in_order(tensors)
+    big = torch.tensor([1e8, 1.0, -1e8, 1.0][world.rank % 4])
+    world.sum_in_order([big])
+    return {
+        "short": world.exchange({"from": world.rank}),
+        "long": [len(text) for text in world.exchange("é" * 30_000 * world.rank)],
+        "first": world.from_first(lambda: f"made by {world.rank}"),
+        "sums": [sorted({float(x) for x in tensor.flatten()}) for tensor in tensors],
+        "in order": float(big),
+    }
 
 
 def _do(job: Job, placement: Any) -> dict[str, Any]:
@@ -150,8 +175,6 @@ def _do(job: Job, placement: Any) -> dict[str, Any]:
 
 def _at(job: Job, rank: int) -> Any:
     """What happens to this process on the way."""
-    from unittest import mock
-
     from chiasm.errors import UserError
     from chiasm.training import optim
 

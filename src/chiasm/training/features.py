@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ from chiasm.training.metrics import Reporter
 from chiasm.training.parallel import ALONE, World
 
 GIGABYTE = 1e9
+# Seconds between looks: shared file systems show what others wrote after a while. Ours.
+_LOOKS = (1.0, 5.0, 10.0, 20.0, 30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,17 @@ class TowerFeatures:
                 yield add
             world.exchange(None)
         world.exchange(None)  # the first has finished too
-        self._store.look()
+        for seconds in (*_LOOKS, None):
+            self._store.look()
+            counts = world.exchange(len(self._store))
+            if len(set(counts)) == 1:
+                return
+            if seconds is not None:
+                time.sleep(seconds)
+        raise UserError(
+            f"the processes find {min(counts)} to {max(counts)} pictures in {self._store.folder}: it is not the same "
+            "folder on all machines. Name one that they share with --cache-dir"
+        )
 
     def example(self, conversation: Conversation) -> Example:
         """A conversation as the model sees it, with features in place of pixels. Runs in worker threads."""

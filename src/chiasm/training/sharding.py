@@ -20,11 +20,17 @@ from chiasm.models.language import decoder_blocks
 from chiasm.models.llava import Llava
 from chiasm.training.config import Recipe
 from chiasm.training.parallel import Placement
+from chiasm.training.samples import Share
 
 
 def check(recipe: Recipe, placement: Placement) -> None:
-    """Raise `UserError` where the recipe cannot be divided as `placement` asks."""
+    """Raise `UserError` where samples or weights cannot be divided as `placement` asks."""
     world = placement.world
+    for name, stage in recipe.stages.items():
+        try:
+            Share.of(stage, world)
+        except UserError as error:
+            raise UserError(f"stages.{name}.{error}") from None
     if placement.layout == "replicate" or world.size == 1:
         return
     if placement.layout == "hybrid" and (world.size % world.per_node or world.size == world.per_node):
