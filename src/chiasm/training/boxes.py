@@ -55,6 +55,12 @@ class Grid:
         side = max(width, height)
         return cls(rows, (side - width) // 2, (side - height) // 2, rows / side)
 
+    def parts(self, box: Box) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom in parts of the padded square."""
+        side = self.rows / self.scale
+        x, y = box.x + self.left, box.y + self.top
+        return x / side, y / side, (x + box.width) / side, (y + box.height) / side
+
     def covered(self, box: Box) -> tuple[slice, slice]:
         """Rows and columns of the patches whose middles the box holds, at least one of each."""
         rows = covered((box.y + self.top) * self.scale, box.height * self.scale, self.rows)

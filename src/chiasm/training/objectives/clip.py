@@ -3,8 +3,9 @@
 `records` is a COCO captions file; `stage.contrast` names captions in other languages, an instances file, and the text
 tower. Whole pictures against captions bind colours and places to things poorly; so the patches of a box, averaged, are
 held against the phrases said of it, the patches of no box against an embedding of nothing, and whole pictures against
-the phrases of what is in them (the last three ours). What is said of several boxes or pictures of a batch is never held
-against any of them. Compared is everything computed at once, over all processes.
+the phrases of what is in them; and each patch of a box tells where its box lies, as in a detector, so that things are
+told apart that are to be counted (the last four ours). What is said of several boxes or pictures of a batch is never
+held against any of them. Compared is everything computed at once, over all processes.
 """
 
 from __future__ import annotations
@@ -40,9 +41,13 @@ _HIDDEN = 0.1  # of a box must be seen, by its annotation's area, or nothing is 
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """Patches (P,) and what is said of them: the key of one text of now, and of all that are true."""
+    """Patches (P,) and what is said of them: the key of one text of now, and of all that are true.
+
+    `box` is left, top, right and bottom in parts of the padded square; of patches in no box it means nothing.
+    """
 
     patches: torch.Tensor
+    box: tuple[float, float, float, float]
     said: int
     true: tuple[int, ...]
 
@@ -79,8 +84,9 @@ class Clip:
         return len(self._samples)
 
     def name(self, index: int) -> str:
-        """The picture's file name."""
-        return self._data.pictures[self._samples[index][0]].file
+        """The picture's file name, and which of its captions."""
+        picture, caption = self._samples[index]
+        return f"{self._data.pictures[picture].file}, caption {caption + 1}"
 
     def order(self, seed: int, epoch: int) -> list[int]:
         """Round after round through all pictures, each round with another caption of each.
@@ -161,6 +167,7 @@ class Clip:
             "phrase_keys": torch.tensor([*phrases, NOTHING], dtype=torch.int64),
             "patches": torch.cat([torch.zeros(0, rows * rows, dtype=torch.bool), *(r.patches[None] for _, r in said)]),
             "picture_of": torch.tensor([n for n, _ in said], dtype=torch.int64),
+            "boxes": torch.tensor([region.box for _, region in said], dtype=torch.float32).reshape(len(said), 4),
             "said": torch.tensor([region.said for _, region in said], dtype=torch.int64),
             "true": torch.tensor(true, dtype=torch.int64).reshape(len(said), longest),
         }
@@ -168,7 +175,7 @@ class Clip:
     def loss(self, model: Llava, batch: dict[str, torch.Tensor]) -> Loss:
         """The mean loss of everything compared, times the pictures; this process's share of the latter."""
         head, num_pictures = self._head, len(batch["pixels"])
-        pictures, regions = _looked_at(model, head, batch)
+        pictures, regions, misplaced = _looked_at(model, head, batch)
         captions = head.side.texts(batch["captions"]) if len(batch["captions"]) else pictures[:0]
         phrases = head.side.texts(batch["phrases"]) if len(batch["phrases"]) else pictures[:0]
         phrases = torch.cat([phrases, contrast.normalised(head.nothing)[None]])
@@ -176,7 +183,7 @@ class Clip:
             total = _compared(self._settings, head, batch, (pictures, captions, regions, phrases))
         # Each process has computed the whole; together they report it once.
         share = total + (total.detach() * num_pictures / max(1, _all(num_pictures, total.device)) - total.detach())
-        return Loss(share, num_pictures)
+        return Loss(share + self._settings.boxes_weight * misplaced, num_pictures)
 
     def shows(self, sample: _Sample) -> bool:
         """Each is a picture."""
@@ -208,7 +215,8 @@ class Clip:
             if box is None:
                 raise RecordError("bad box", f"a box of {picture.file} is no [x, y, width, height]")
             found.append(box)
-        *own, rest = boxes.regions(boxes.Grid.of(width, height, self._processor.images.one_tile().rows), found)
+        grid = boxes.Grid.of(width, height, self._processor.images.one_tile().rows)
+        *own, rest = boxes.regions(grid, found)
         regions = []
         for annotation, box, patches in zip(picture.annotations, found, own, strict=True):
             phrases = self._data.phrases(annotation)
@@ -216,9 +224,9 @@ class Clip:
             hidden = isinstance(area, int | float) and area < _HIDDEN * box.area
             if phrases and not hidden:
                 key = self._taken(random.choice(phrases), ids)
-                regions.append(_Region(patches, key, tuple(map(_key, phrases))))
+                regions.append(_Region(patches, grid.parts(box), key, tuple(map(_key, phrases))))
         if rest.any():
-            regions.append(_Region(rest, NOTHING, (NOTHING,)))
+            regions.append(_Region(rest, (0.0, 0.0, 0.0, 0.0), NOTHING, (NOTHING,)))
         return regions
 
     def _taken(self, text: str, ids: dict[int, list[int]]) -> int:
@@ -237,12 +245,13 @@ class Clip:
 
 
 class _Head(nn.Module):
-    """What trains beside the tower. `side` is kept; the temperature of regions and the embedding of nothing are not."""
+    """What trains beside the tower. `side` is kept; what regions and boxes need beside it is not."""
 
     def __init__(self, settings: Contrast, config: dict[str, Any], vision_width: int) -> None:
         super().__init__()
         self.side = TextSide(config, vision_width)
         self.region_scale = nn.Parameter(torch.tensor(contrast.FIRST_SCALE))
+        self.box = nn.Linear(vision_width, 4)
         self.nothing = nn.Parameter(torch.randn(settings.common) * settings.common**-0.5)
 
 
@@ -251,18 +260,28 @@ def build(stage: Stage, model: Llava, processor: Processor) -> Clip:
     return Clip(stage, model, processor)
 
 
-def _looked_at(model: Llava, head: _Head, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Embeddings of the pictures and of the regions; none where there are no pictures."""
+def _looked_at(
+    model: Llava, head: _Head, batch: dict[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Embeddings of the pictures and of the regions, and how far patches misplace their boxes, summed over pictures.
+
+    Of the last: mean distance over a box's patches of its four sides, mean over a picture's boxes.
+    """
     pixels = batch["pixels"]
     if not len(pixels):
         empty = head.nothing.new_zeros(0, len(head.nothing))
-        return empty, empty
+        return empty, empty, head.nothing.new_zeros(())
     x_NPW = contrast.last_features(model.vision_tower, pixels).float()
     weights_RP = batch["patches"].float()
     weights_RP = weights_RP / weights_RP.sum(1, keepdim=True)
-    of = batch["picture_of"]
+    of, boxed = batch["picture_of"], batch["said"] != NOTHING
     means = [weights_RP[of == number] @ x_NPW[number, 1:] for number in range(len(pixels))]
-    return head.side.pictures(x_NPW[:, 0]), head.side.pictures(torch.cat(means))
+    sides_NPB = head.box(x_NPW[:, 1:]).float().sigmoid()
+    distances_RP = (sides_NPB[of[boxed]] - batch["boxes"][boxed, None]).abs().sum(2)
+    distances_R = (distances_RP * weights_RP[boxed]).sum(1)
+    num_boxes = torch.bincount(of[boxed], minlength=len(pixels))
+    misplaced = (distances_R / num_boxes[of[boxed]]).sum()
+    return head.side.pictures(x_NPW[:, 0]), head.side.pictures(torch.cat(means)), misplaced
 
 
 def _compared(
