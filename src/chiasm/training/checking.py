@@ -69,8 +69,19 @@ def check_paths(recipe: Recipe) -> None:
     for name, stage in recipe.stages.items():
         if not Path(stage.data.records).is_file():
             raise UserError(f"stages.{name}.data.records: there is no file {stage.data.records}")
+        for key, paths in _compared(stage):
+            for path in paths:
+                if not Path(path).is_file():
+                    raise UserError(f"stages.{name}.contrast.{key}: there is no file {path}")
         if stage.data.images is not None and not Path(stage.data.images).is_dir():
             raise UserError(f"stages.{name}.data.images: the folder of pictures {stage.data.images} does not exist")
+
+
+def _compared(stage: Stage) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The further files of a contrastive stage, by field."""
+    if stage.contrast is not None:
+        yield "captions", stage.contrast.captions
+        yield "instances", () if stage.contrast.instances is None else (stage.contrast.instances,)
 
 
 def check_parts(name: str, stage: Stage, model: Llava) -> None:

@@ -111,6 +111,39 @@ class Lora(_Value):
     """4 keeps the frozen weights as nf4, through bitsandbytes (QLoRA)."""
 
 
+class Contrast(_Value):
+    """What objective `clip` reads and trains beside the tower: more files, a text tower, the weights of its losses.
+
+    Sizes and weights chosen by us, for towers that start from nothing on two cores.
+    """
+
+    captions: tuple[str, ...] = ()
+    """More COCO captions files of the same pictures, in other languages say."""
+    instances: str | None = None
+    """A COCO instances file of the same pictures: boxes, with `phrases` or names of categories."""
+    width: int = Field(default=128, ge=8, le=65_536)
+    layers: int = Field(default=2, ge=1, le=1000)
+    heads: int = Field(default=2, ge=1, le=1000)
+    common: int = Field(default=192, ge=8, le=65_536)
+    """Width of the space both towers end in."""
+    max_tokens: int = Field(default=48, ge=4, le=10_000)
+    """Tokens of a text, its end token among them; longer ones are cut."""
+    captions_weight: float = Field(default=1.0, ge=0)
+    """Of the loss between whole pictures and captions."""
+    regions_weight: float = Field(default=1.0, ge=0)
+    """Of the loss between boxes and phrases."""
+    phrases_weight: float = Field(default=0.5, ge=0)
+    """Of the loss between whole pictures and the phrases said of anything in them."""
+    boxes_weight: float = Field(default=1.0, ge=0)
+    """Of how far patches misplace the sides of their boxes."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
+        return self
+
+
 class Stage(_Value):
     """One stage. `batch_size` counts samples of one optimiser step, `micro_batch_size` those computed at once."""
 
@@ -126,6 +159,8 @@ class Stage(_Value):
     """Optimiser steps; overrides `epochs`. 0 saves what there is and trains nothing."""
     max_length: int = Field(default=2048, ge=2, le=10_000_000)
     optim: Optim
+    contrast: Contrast | None = None
+    """For objective `clip`."""
     lora: Lora | None = None
     """Train adapters instead of the language model's own weights."""
     gradient_checkpointing: bool = False
@@ -160,6 +195,8 @@ class Stage(_Value):
             raise ValueError("row_length and row_pictures are for packed rows: add 'pack: true'")
         if self.objective != "answers" and (self.pack or self.features == "cache"):
             raise ValueError(f"objective '{self.objective}' knows neither packed rows nor cached features")
+        if self.contrast is not None and self.objective != "clip":
+            raise ValueError(f"'contrast' is for objective 'clip', this stage has '{self.objective}'")
         if self.features == "cache" and "vision" in self.trains:
             raise ValueError("features: cache needs a frozen tower, but this stage trains 'vision'")
         if self.reset_connector and "connector" not in self.trains:
@@ -267,6 +304,7 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[st
         "data": Data,
         "optim": Optim,
         "lora": Lora,
+        "contrast": Contrast,
         "vocabulary": Vocabulary,
     }
     for position, part in enumerate(location):
