@@ -144,6 +144,18 @@ class Contrast(_Value):
         return self
 
 
+class Validation(_Value):
+    """Held-out conversations looked at while a stage trains. Nothing is learnt of them, and no result changes."""
+
+    records: str
+    images: str | None = None
+    """The folder the records' paths are relative to; None: that of the stage's data."""
+    every: int = Field(default=500, ge=1)
+    """Optimiser steps between two looks; the last step is followed by one as well."""
+    answers: int = Field(default=4, ge=0, le=1000)
+    """How many of the conversations, spread over the file, are asked their first question."""
+
+
 class Stage(_Value):
     """One stage. `batch_size` counts samples of one optimiser step, `micro_batch_size` those computed at once."""
 
@@ -159,6 +171,7 @@ class Stage(_Value):
     """Optimiser steps; overrides `epochs`. 0 saves what there is and trains nothing."""
     max_length: int = Field(default=2048, ge=2, le=10_000_000)
     optim: Optim
+    validation: Validation | None = None
     contrast: Contrast | None = None
     """For objective `clip`."""
     lora: Lora | None = None
@@ -195,6 +208,8 @@ class Stage(_Value):
             raise ValueError("row_length and row_pictures are for packed rows: add 'pack: true'")
         if self.objective != "answers" and (self.pack or self.features == "cache"):
             raise ValueError(f"objective '{self.objective}' knows neither packed rows nor cached features")
+        if self.objective != "answers" and self.validation is not None:
+            raise ValueError(f"objective '{self.objective}' has no answers to validate: leave 'validation' out")
         if self.contrast is not None and self.objective != "clip":
             raise ValueError(f"'contrast' is for objective 'clip', this stage has '{self.objective}'")
         if self.features == "cache" and "vision" in self.trains:
@@ -304,6 +319,7 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[st
         "data": Data,
         "optim": Optim,
         "lora": Lora,
+        "validation": Validation,
         "contrast": Contrast,
         "vocabulary": Vocabulary,
     }
