@@ -24,6 +24,7 @@ from chiasm.training.config import Recipe
 from chiasm.training.run import run
 from chiasm.training.stopping import Interrupted
 from tests.training import micro
+from tests.training.test_state import rewrite_record
 
 
 @pytest.fixture(autouse=True)
@@ -205,8 +206,7 @@ def test_a_checkpoint_of_a_newer_version_is_not_passed_over(micro_world: Path, p
     recipe = _recipe(micro_world, place)
     _killed(recipe, tmp_path / "run", ("talk", 3))
     (newest,) = state.newest_first(tmp_path / "run" / "checkpoints", "talk")
-    record = json.loads((newest / "complete.json").read_text())
-    (newest / "complete.json").write_text(json.dumps({**record, "format": 99}))
+    rewrite_record(newest, format=99)
     with pytest.raises(UserError, match=r"format 99.*up to 1.*update"):
         run(recipe, tmp_path / "run", resume=True)
 

@@ -17,13 +17,18 @@ from chiasm.models.language import decoder_blocks
 from chiasm.models.llava import Llava
 from chiasm.training import lora, optim, sharding
 from chiasm.training.config import PARTS, Part, Recipe, Stage
-from chiasm.training.metrics import Clock, MetricsFile, Reporter
+from chiasm.training.first_look import first_look
+from chiasm.training.meter import Meter
+from chiasm.training.metrics import MetricsFile, Reporter
+from chiasm.training.not_finite import NotFinite
 from chiasm.training.objectives import Objective
 from chiasm.training.parallel import HERE, Placement, World
-from chiasm.training.samples import Plan, Samples
+from chiasm.training.samples import Batch, Plan, Samples
 from chiasm.training.stage_checkpoints import StageCheckpoints
+from chiasm.training.standing import Standing
 from chiasm.training.stepping import Stepper, agreed
 from chiasm.training.stopping import Interrupted, stop_requests
+from chiasm.training.validation import HeldOut, Validator
 
 MODULES: Mapping[Part, str] = {"vision": "vision_tower", "connector": "connector", "language": "language_model"}
 
@@ -75,11 +80,31 @@ def freeze(model: Llava, stage: Stage, frozen_dtype: torch.dtype) -> str:
     return "\n".join(lines)
 
 
-def train_stage(run: StageRun, model: Llava, objective: Objective, resume: bool) -> None:
+def samples_of(run: StageRun, objective: Objective) -> Samples:
+    """The samples of a stage, none of them looked at yet."""
+    plan, log = Plan.of(run.stage, len(objective)), MetricsFile(run.folder / "dropped.jsonl")
+    return Samples(objective, plan, run.stage, run.recipe.seed, run.name, log, run.world)
+
+
+def look_first(run: StageRun, objective: Objective, samples: Samples) -> None:
+    """Drop what can be seen to be unusable before the first step. Raises `UserError` when that is too much."""
+    samples.begin(0)
+    samples.settle(first_look(objective, samples.seen(), run.recipe.workers, run.world, run.reporter), 0)
+
+
+def train_stage(
+    run: StageRun,
+    model: Llava,
+    objective: Objective,
+    samples: Samples | None,
+    resume: bool,
+    held_out: HeldOut | None = None,
+) -> None:
     """Train one stage to its end, from its newest sound checkpoint when `resume`.
 
-    Raises `Interrupted` after saving when a signal asked to stop; `UserError` when too many samples are unusable, when
-    nothing can be trained, or when the loss stops being a number.
+    `samples` are given where they were looked at already, `held_out` where there is something to validate on. Raises
+    `Interrupted` after saving when a signal asked to stop; `UserError` when too many samples are unusable, when nothing
+    can be trained, or when the loss is no number time and again.
     """
     stage, recipe, world = run.stage, run.recipe, run.world
     low = frozen_dtype(recipe)
@@ -90,38 +115,77 @@ def train_stage(run: StageRun, model: Llava, objective: Objective, resume: bool)
     trained = trained_parameters(learner, objective.head(), stage)
     optimizer = optim.build_optimizer(trained, stage.optim)
     by_name = {name: parameter for named in trained.values() for name, parameter in named}
-    plan = Plan.of(stage, len(objective))
-    samples = Samples(objective, plan, stage, recipe.seed, run.name, MetricsFile(run.folder / "dropped.jsonl"), world)
     _part_generators(recipe.seed, world)
     folder = run.folder / "checkpoints"
     checkpoints = StageCheckpoints(folder, run.run_id, run.name, recipe.keep_checkpoints, world, run.reporter)
-    first = checkpoints.restore(by_name, optimizer) if resume else 0
-    log = MetricsFile(run.folder / "metrics.jsonl")
-    if world.leads:
-        log.forget_after(run.name, first)
-    run.reporter.stage_begins(run.name, plan.num_steps, first, summary)
+    position = checkpoints.restore(by_name, optimizer) if resume else None
+    if samples is None:
+        samples = samples_of(run, objective)
+        if position is None:
+            look_first(run, objective, samples)
+    log, skipped = MetricsFile(run.folder / "metrics.jsonl"), MetricsFile(run.folder / "skipped.jsonl")
+    not_finite = NotFinite(run.name, objective.name, skipped, run.reporter, world)
+    standing = Standing(checkpoints, samples, not_finite, log, by_name, optimizer)
+    step = standing.begin(position)
+    num_steps = samples.plan.num_steps
+    run.reporter.stage_begins(run.name, num_steps, step, summary)
     stepper = Stepper(learner, objective, optimizer, list(by_name.values()), stage, low, world)
-    clock = Clock()
+    validator = Validator(run, held_out, learner, low, num_steps)
     with stop_requests(world) as asked, _computing(learner, stage):
-        for step, batch in enumerate(samples.batches(first, recipe.workers), start=first + 1):
-            factor = optim.lr_factor(stage.optim, step - 1, plan.num_steps)
-            metrics: dict[str, float | int | str] = {"stage": run.name, "step": step, "num_steps": plan.num_steps}
-            totals = agreed(world, objective, batch)
-            samples.settle(totals.unusable, step)
-            metrics |= stepper.step(batch.usable, totals.num_targets, factor)
-            seconds = clock.lap()
-            metrics |= {"lr": stage.optim.lr * factor, "num_samples": totals.num_samples, "seconds": round(seconds, 4)}
-            if world.leads:
-                log.write(metrics)
-            run.reporter.step(metrics)
-            stop = max(world.exchange(max(asked, default=0)))
-            if stop or step % recipe.save_every == 0:
-                checkpoints.save(step, by_name, optimizer)
-            if stop:
-                raise Interrupted(stop)
+        _Course(run, objective, standing, stepper, validator, Meter(learner.device)).walk(step, asked)
     if learner is not model:
         sharding.gather(learner, model)
     run.reporter.stage_ends(run.name, str(samples.dropped))
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """The steps of a stage, and what each of them needs."""
+
+    run: StageRun
+    objective: Objective
+    standing: Standing
+    stepper: Stepper
+    validator: Validator
+    meter: Meter
+
+    def walk(self, step: int, asked: list[int]) -> None:
+        """From `step` steps done to the end, or until a signal `asked` to stop."""
+        samples, not_finite = self.standing.samples, self.standing.not_finite
+        self.validator.begin(step)
+        while step < samples.plan.num_steps:
+            for batch in samples.batches(step, self.run.recipe.workers):
+                step += 1
+                self._step(step, batch)
+                if not_finite.is_too_much:
+                    break
+                stop = max(self.run.world.exchange(max(asked, default=0)))
+                # Amid steps that change nothing the last checkpoint stays the one to go back to.
+                if stop or (step % self.run.recipe.save_every == 0 and not not_finite.in_a_row):
+                    self.standing.save(step)
+                if stop:
+                    raise Interrupted(stop)
+                self.validator.after(step)
+                self.meter.leave_out()
+            if not_finite.is_too_much:
+                step = self.standing.go_back(step)
+                self.validator.begin(step)
+
+    def _step(self, step: int, batch: Batch) -> None:
+        """One step and the line it leaves in the log."""
+        run, samples, optimizer = self.run, self.standing.samples, self.standing.optimizer
+        num_steps = samples.plan.num_steps
+        factor = optim.lr_factor(run.stage.optim, step - 1, num_steps)
+        metrics: dict[str, float | int | str] = {"stage": run.name, "step": step, "num_steps": num_steps}
+        totals = agreed(run.world, self.objective, batch)
+        samples.settle(totals.unusable, step)
+        metrics |= self.stepper.step(batch.usable, totals.num_targets, factor)
+        metrics |= self.standing.not_finite.count(step, metrics.get("skipped"), batch.indices)
+        metrics |= {"lr": run.stage.optim.lr * factor, **optim.rates(optimizer, factor)}
+        metrics |= {**self.meter.lap(totals), "num_dropped": len(samples.dropped)}
+        if run.world.leads:
+            self.standing.log.write(metrics)
+        run.reporter.step(metrics)
 
 
 def divides(placement: Placement, objective: Objective) -> bool:

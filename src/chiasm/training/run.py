@@ -7,11 +7,13 @@ the finished model.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from torch import nn
 
 from chiasm import checkpoints
 from chiasm.atomic import new_file
+from chiasm.checkpoints.clip_folder import CLIP, copy_clip
 from chiasm.errors import UserError
 from chiasm.models import connectors
 from chiasm.models.device import usable_device
@@ -28,11 +31,23 @@ from chiasm.processing.processor import Processor
 from chiasm.training import checking, lora, objectives, sharding, state
 from chiasm.training.config import Recipe, Stage
 from chiasm.training.features import CacheSettings, TowerFeatures
-from chiasm.training.loop import StageRun, divides, freeze, frozen_dtype, part_of, train_stage
+from chiasm.training.holding import LOCK, held
+from chiasm.training.loop import (
+    StageRun,
+    divides,
+    freeze,
+    frozen_dtype,
+    look_first,
+    part_of,
+    samples_of,
+    train_stage,
+)
 from chiasm.training.metrics import Reporter, Silent
+from chiasm.training.objectives import Objective
 from chiasm.training.objectives.answers import Answers
 from chiasm.training.origin import build_model
 from chiasm.training.parallel import HERE, Placement
+from chiasm.training.validation import HeldOut
 from chiasm.version import __version__
 
 _RECIPE, _RECORD = "recipe.yaml", "run.json"
@@ -55,7 +70,7 @@ class _Folder:
         """
         try:
             names = [file.name for file in path.iterdir()] if path.is_dir() else []
-            taken = any(name != _RECIPE and not name.startswith(f".{_RECORD}.") for name in names)
+            taken = any(name not in (_RECIPE, LOCK) and not name.startswith(f".{_RECORD}.") for name in names)
             taken = taken or (path.exists() and not path.is_dir())
         except OSError as error:
             raise UserError(f"cannot look into {path}: {error.strerror}. Name another folder with --out") from None
@@ -156,14 +171,30 @@ def run(
     eval mode; a resumed run begins with calling it for the stage that was finished last, in case that was cut short.
     `cache` says where stages with `features: cache` keep them. With several processes (`placement`) all call this; the
     first one alone writes, reports and calls `after_stage`.
-    Raises `UserError`, or `Interrupted` when a signal stopped the run after it saved itself.
+    Raises `UserError`, also when another process trains in `out`, or `Interrupted` when a signal stopped the run after
+    it saved itself.
     """
+    with held(out) if placement.world.leads else contextlib.nullcontext():
+        return _run(recipe, out, resume, reporter, after_stage, final, cache, placement)
+
+
+def _run(
+    recipe: Recipe,
+    out: Path,
+    resume: bool,
+    reporter: Reporter | None,
+    after_stage: AfterStage | None,
+    final: Path | None,
+    cache: CacheSettings | None,
+    placement: Placement,
+) -> Path:
     placement = replace(placement, device=usable_device(placement.device))
     world = placement.world
     reporter = reporter if reporter is not None and world.leads else Silent()
     final = out / "final" if final is None else final
     folder = _Folder(out, world.from_first(lambda: _identity(recipe, out, final, resume)))
     if world.from_first(final.is_dir):
+        world.from_first(lambda: _save_clip(out, final, recipe, folder.run_id))
         reporter.note(f"{out} is finished; the model is in {final}")
         return final
     checking.check_names(recipe)
@@ -193,7 +224,7 @@ def run(
         _train(stage_run, folder, model, processor, resume, cache or CacheSettings())
         if hook is not None:
             _call(hook, name, model, processor)
-    world.from_first(lambda: _save_final(final, recipe, model, processor, folder.run_id))
+    world.from_first(lambda: _save_final(out, final, recipe, model, processor, folder.run_id))
     return final
 
 
@@ -205,7 +236,7 @@ def _identity(recipe: Recipe, out: Path, final: Path, resume: bool) -> str:
     return folder.run_id
 
 
-def _save_final(final: Path, recipe: Recipe, model: Llava, processor: Processor, run_id: str) -> None:
+def _save_final(out: Path, final: Path, recipe: Recipe, model: Llava, processor: Processor, run_id: str) -> None:
     model.to(getattr(torch, recipe.model.dtype))
     last = list(recipe.stages.values())[-1]
     processor = stage_processor(processor, last)
@@ -214,6 +245,16 @@ def _save_final(final: Path, recipe: Recipe, model: Llava, processor: Processor,
         lora.save(final, recipe, model.eval(), processor, provenance)
     else:
         checkpoints.save(final, model.eval(), processor, provenance=provenance)
+    _save_clip(out, final, recipe, run_id)
+
+
+def _save_clip(out: Path, final: Path, recipe: Recipe, run_id: str) -> None:
+    """Put the CLIP that a stage kept beside the finished model, unless it is there already."""
+    for name in recipe.stages:
+        kept = out / "stages" / name / CLIP
+        if kept.is_dir() and not (final / CLIP).exists():
+            provenance = {"recipe": recipe.name, "run_id": run_id, "stage": name}
+            copy_clip(kept, final / CLIP, getattr(torch, recipe.model.dtype), provenance)
 
 
 def stage_processor(processor: Processor, stage: Stage) -> Processor:
@@ -245,11 +286,20 @@ def _train(
     model.to("cpu" if divided else run.placement.device)
     if run.placement.layout != "replicate" and run.world.size > 1 and not divided:
         run.reporter.note(f"stage {run.name}: objective '{run.stage.objective}' is replicated, it cannot be divided")
+    samples = None
+    if not (resume and run.world.from_first(lambda: bool(state.newest_first(run.folder / "checkpoints", run.name)))):
+        samples = samples_of(run, objective)
+        look_first(run, objective, samples)  # before hours go into features
+    held_out = HeldOut.of(run.stage, model, stage_processor(processor, run.stage))
     if run.stage.features == "cache" and isinstance(objective, Answers):  # `Stage` lets no other objective ask for it
         features = TowerFeatures(model, stage_processor(processor, run.stage), frozen_dtype(run.recipe), cache)
-        features.fill(objective.pictures(), run.recipe.workers, run.reporter)
-        objective.see_through(features)
-    train_stage(run, model, objective, resume)
+        model.vision_tower.to(run.placement.device)
+        seen = [each for each in (objective, held_out and held_out.objective) if isinstance(each, Answers)]
+        pictures = chain.from_iterable(each.pictures() for each in seen)
+        features.fill(pictures, run.recipe.workers, run.reporter, run.world)
+        for each in seen:
+            each.see_through(features)
+    train_stage(run, model, objective, samples, resume, held_out)
     # Parameters, not the state dict: that names tied weights twice.
     trained = {
         f"{part}.{name}": parameter
@@ -258,12 +308,12 @@ def _train(
         if parameter.requires_grad  # of a language model with adapters, those alone
     }
     # Connector, tower and language model as this stage leaves them; what it did not touch is where it came from.
-    run.world.from_first(lambda: _finish(run, trained))
+    run.world.from_first(lambda: _finish(run, trained, objective))
 
 
-def _finish(run: StageRun, trained: Mapping[str, nn.Parameter]) -> None:
+def _finish(run: StageRun, trained: Mapping[str, nn.Parameter], objective: Objective) -> None:
     """Write down what a stage trained; its checkpoints have done their work."""
-    state.save_weights(run.folder / "stages" / run.name, trained)
+    state.save_weights(run.folder / "stages" / run.name, trained, objective.keep)
     for checkpoint in state.newest_first(run.folder / "checkpoints", run.name):
         state.remove(checkpoint)
 

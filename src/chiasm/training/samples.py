@@ -6,7 +6,7 @@ Several processes divide the samples of each step among them; what all of them s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +59,8 @@ class Batch:
 
     usable: list[Any]
     unusable: list[Unusable]
+    indices: list[int]
+    """Of the usable ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,10 @@ class Share:
         """As the stage's sizes allow. Raises `UserError` when they give processes unequal numbers of samples."""
         each, left = divmod(stage.batch_size, world.size)
         if left:
+            fitting = " or ".join(str(number * world.size) for number in (each, each + 1) if number)
             raise UserError(
-                f"batch_size {stage.batch_size} cannot be divided among {world.size} processes: set it to "
-                f"{max(1, each) * world.size} or {(each + 1) * world.size}, or start another number of them"
+                f"batch_size {stage.batch_size} cannot be divided among {world.size} processes: set it to {fitting}, "
+                "or start another number of them"
             )
         micro = stage.micro_batch_size or each
         return cls(world, micro if not stage.pack and stage.micro_batch_size and each % micro == 0 else 1)
@@ -102,22 +105,21 @@ class Samples:
         log: MetricsFile,
         world: World = ALONE,
     ) -> None:
-        self._objective, self._plan, self._stage, self._seed = objective, plan, stage, seed
+        self._objective, self.plan, self._stage, self._seed = objective, plan, stage, seed
         self._name, self._log, self._world = name, log, world
         self._share = Share.of(stage, world)
         self._unusable: set[int] = set()
         self.dropped = Dropped()
+        self.lines: list[Mapping[str, Any]] = []
+        """What was dropped, as it stands in the log."""
         self._order: tuple[int, list[int]] = (-1, [])
 
     def batches(self, first_step: int, num_workers: int) -> Iterator[Batch]:
-        """This process's part of each step from `first_step` (from 0) on; what was dropped before is in the log."""
-        for line in self._world.from_first(lambda: self._log.forget_after(self._name, first_step)):
-            self._unusable.add(line["index"])
-            self.dropped.add(line["id"], line["index"], line["reason"], line["message"])
+        """This process's part of each step from `first_step` (from 0) on."""
         waiting: deque[list[tuple[int, int, Future[Any]]]] = deque()
         with ThreadPoolExecutor(num_workers, thread_name_prefix="samples") as pool:
             try:
-                for step in range(first_step, self._plan.num_steps):
+                for step in range(first_step, self.plan.num_steps):
                     waiting.append([(p, i, pool.submit(self._objective.sample, i)) for p, i in self._indices(step)])
                     if len(waiting) > 2:  # two steps ahead hide the decoding of pictures; more only hold memory
                         yield self._batch(waiting.popleft())
@@ -126,32 +128,53 @@ class Samples:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
+    def begin(self, step: int, dropped: Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Forget all that was dropped but the samples `dropped` until `step`; None: as the log says."""
+        kept = self._world.from_first(lambda: self._kept(step, dropped))
+        self._unusable, self.dropped, self.lines = set(), Dropped(), kept
+        for line in kept:
+            self._unusable.add(line["index"])
+            self.dropped.add(line["id"], line["index"], line["reason"], line["message"])
+
+    def seen(self) -> list[int]:
+        """The samples that any step sees, each once."""
+        if self.plan.length >= self.plan.num_samples:
+            return list(range(self.plan.num_samples))
+        return sorted(self._at(place) for place in range(self.plan.length))
+
     def settle(self, unusable: Iterable[Unusable], step: int) -> None:
-        """Count what all processes found unusable in `step` (from 1); raises `UserError` when that is too much."""
+        """Count what all processes found unusable in `step`, 0 before the first; `UserError` when that is too much."""
         for each in sorted(unusable, key=lambda each: each.place):
             if each.index not in self._unusable:  # else it came by in an earlier epoch
                 self._drop(each, step)
+        if len(self.dropped) > self._stage.data.max_dropped * self.plan.num_samples:
+            raise UserError(
+                f"{len(self.dropped)} of {self.plan.num_samples} samples of {self._stage.data.records} cannot be used "
+                f"({self.dropped}), more than max_dropped = {self._stage.data.max_dropped:g} allows. They are named in "
+                "dropped.jsonl of the run; see `chiasm data check`, or raise data.max_dropped"
+            )
 
     def _indices(self, step: int) -> list[tuple[int, int]]:
         """Place in the step and index of this process's samples."""
-        begin = step * self._plan.batch_size
-        end = min(begin + self._plan.batch_size, self._plan.length)
+        begin = step * self.plan.batch_size
+        end = min(begin + self.plan.batch_size, self.plan.length)
         return [(place - begin, self._at(place)) for place in range(begin, end) if self._share.takes(place - begin)]
 
     def _at(self, place: int) -> int:
-        epoch, within = divmod(place, self._plan.num_samples)
+        epoch, within = divmod(place, self.plan.num_samples)
         if self._order[0] != epoch:
             self._order = (epoch, self._objective.order(self._seed, epoch))
         return self._order[1][within]
 
     def _batch(self, asked: list[tuple[int, int, Future[Any]]]) -> Batch:
-        batch = Batch([], [])
+        batch = Batch([], [], [])
         for place, index, future in asked:
             try:
                 sample = future.result()
                 if not self._objective.num_targets(sample):
                     raise RecordError("nothing trained", "no token of this record is a target of the loss")
                 batch.usable.append(sample)
+                batch.indices.append(index)
             except (RecordError, PictureError) as error:
                 name = self._objective.name(index)
                 batch.unusable.append(Unusable(place, index, name, error.reason, str(error)))
@@ -160,12 +183,18 @@ class Samples:
     def _drop(self, each: Unusable, step: int) -> None:
         self._unusable.add(each.index)
         name = self.dropped.add(each.name, each.index, each.reason, each.message)
+        line: dict[str, float | int | str] = {"stage": self._name, "step": step, "index": each.index, "id": name}
+        line |= {"reason": each.reason, "message": each.message}
+        self.lines.append(line)
         if self._world.leads:
-            line: dict[str, float | int | str] = {"stage": self._name, "step": step, "index": each.index, "id": name}
-            self._log.write({**line, "reason": each.reason, "message": each.message})
-        if len(self.dropped) > self._stage.data.max_dropped * self._plan.num_samples:
-            raise UserError(
-                f"{len(self.dropped)} of {self._plan.num_samples} samples of {self._stage.data.records} cannot be used "
-                f"({self.dropped}), more than max_dropped = {self._stage.data.max_dropped:g} allows. They are named in "
-                "dropped.jsonl of the run; see `chiasm data check`, or raise data.max_dropped"
-            )
+            self._log.write(line)
+
+    def _kept(self, step: int, dropped: Sequence[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
+        """The log without what came after `step`, and with all that came before."""
+        logged = self._log.forget_after(self._name, step if step else -1)
+        if dropped is None or logged == list(dropped):
+            return [*logged]
+        self._log.forget_after(self._name, -1)
+        for line in dropped:
+            self._log.write(dict(line))
+        return [*dropped]

@@ -7,6 +7,7 @@ processes, also one, can read them; nothing in the files is pickled. What makes 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 
 from chiasm.errors import UserError
+from chiasm.training import generators as random_state
 from chiasm.training import state
 from chiasm.training.parallel import World
 from chiasm.training.state import Position
@@ -91,11 +93,13 @@ def put_back(
             moments.setdefault(name, {})[kind] = tensors[key]
         elif name == str(world.rank):
             tensors[key] = torch.zeros(size, dtype=torch.uint8)
-    load(tensors, storage_reader=_reader(folder), process_group=world.control, no_dist=world.size == 1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "torch.distributed is", UserWarning)  # one process alone is as good
+        load(tensors, storage_reader=_reader(folder), process_group=world.control, no_dist=world.size == 1)
     for name, kept in moments.items():
         optimizer.state[trained[name]] = kept
     if (generator := tensors.get(f"{_GENERATOR}/{world.rank}")) is not None:
-        torch.set_rng_state(generator)
+        random_state.put_back(generator)
     return state.position_of(folder)
 
 

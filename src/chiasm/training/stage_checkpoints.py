@@ -6,14 +6,16 @@ Either kind is read by any number of processes. It knows neither samples nor ste
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from chiasm.errors import UserError
+from chiasm.training import generators as random_state
 from chiasm.training import sharded_state, state
 from chiasm.training.metrics import Reporter
 from chiasm.training.parallel import World, is_divided
@@ -31,8 +33,8 @@ class StageCheckpoints:
     world: World
     reporter: Reporter
 
-    def restore(self, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> int:
-        """Steps already done, from the newest checkpoint that is whole; damaged ones are passed over with a note.
+    def restore(self, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> Position | None:
+        """Put the newest checkpoint that is whole back, if there is one. Says which, and why others were passed over.
 
         Each process makes sure of a part of the files, and all go on from the same one.
         """
@@ -44,22 +46,32 @@ class StageCheckpoints:
                 state.check_complete(folder, self.world.rank, self.world.size)
                 state.check_position(folder, self.run_id)
                 kind.check_parameters(folder, shapes)
+                state.check_finite(folder, self.world.rank, self.world.size)
             except state.NewerFormat:
                 raise
             except UserError as error:
                 reason = str(error)
             reasons = [each for each in self.world.exchange(reason) if each]
             if not reasons:
+                optimizer.state.clear()  # what the checkpoint does not know of was not there yet
                 position: Position = kind.put_back(folder, trained, optimizer, self.world)
-                return position.step
-            self.reporter.note(f"passed over: {reasons[0]}")
-        return 0
+                self.reporter.note(f"goes on from {folder}")
+                return position
+            self.reporter.note(f"passed over: {'; '.join(dict.fromkeys(reasons))}")
+        return None
 
-    def save(self, step: int, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+    def save(
+        self,
+        step: int,
+        trained: Mapping[str, nn.Parameter],
+        optimizer: torch.optim.Optimizer,
+        dropped: Sequence[Mapping[str, Any]] = (),
+        in_a_row: int = 0,
+    ) -> None:
         """The state after `step`, then away with what is older than the last `keep`."""
-        position = Position(self.run_id, self.name, step)
+        position = Position(self.run_id, self.name, step, in_a_row, tuple(dropped))
         target = self.folder / state.checkpoint_name(position)
-        generators = [state.generator_from_text(text) for text in self.world.exchange(state.generator_as_text())]
+        generators = [random_state.from_text(text) for text in self.world.exchange(random_state.as_text())]
         if is_divided(trained.values()):
             sharded_state.save_state(target, position, trained, optimizer, generators, self.world)
         else:

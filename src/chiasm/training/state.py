@@ -6,7 +6,6 @@ written last; the folder gets its name by one rename. A damaged one is passed ov
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
@@ -23,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from chiasm.errors import UserError
+from chiasm.training import generators as random_state
 from chiasm.training.parallel import ALONE, World, placed_as
 
 FORMAT = 1
@@ -35,11 +35,16 @@ class NewerFormat(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a run stands: `step` optimiser steps of `stage` are done."""
+    """Where a run stands: `step` steps of `stage` are done, the last `in_a_row` of them without an update.
+
+    `dropped` are the samples left out until then, as `dropped.jsonl` has them; None: of an older version, see there.
+    """
 
     run_id: str
     stage: str
     step: int
+    in_a_row: int = 0
+    dropped: tuple[Mapping[str, Any], ...] | None = None
 
 
 def write_atomically(folder: Path, write: Callable[[Path], None]) -> None:
@@ -81,8 +86,8 @@ def made_durable(files: Sequence[Path]) -> dict[str, str]:
 def seal(folder: Path, digests: Mapping[str, str]) -> None:
     """Record the digests of what lies in the temporary folder of `folder`, and give it its name."""
     temporary = temporary_of(folder)
-    record = {"format": FORMAT, "sha256": dict(sorted(digests.items()))}
-    (temporary / _RECORD).write_text(json.dumps(record, indent=1))
+    content = {"format": FORMAT, "sha256": dict(sorted(digests.items()))}
+    (temporary / _RECORD).write_text(json.dumps({**content, "self": _digest_of(content)}, indent=1))
     for path in (temporary / _RECORD, temporary):
         _sync(path)
     if folder.exists():
@@ -112,6 +117,8 @@ def check_complete(folder: Path, rank: int = 0, size: int = 1) -> None:
     try:
         record = json.loads((folder / _RECORD).read_text())
         version, digests = int(record["format"]), dict(record["sha256"])
+        if record.pop("self", None) != _digest_of(record) and version > FORMAT:
+            raise ValueError("a format nobody wrote")  # a flipped bit, not a newer version
     except (OSError, ValueError, TypeError, KeyError):
         raise UserError(f"{folder} has no readable {_RECORD}: it was never finished, or is damaged") from None
     if version > FORMAT:
@@ -124,26 +131,23 @@ def check_complete(folder: Path, rank: int = 0, size: int = 1) -> None:
             raise UserError(f"{path} is missing or damaged: its content is not what was written")
 
 
-def save_weights(folder: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Tensors by name as the finished folder `folder`."""
+def save_weights(
+    folder: Path, tensors: Mapping[str, torch.Tensor], keep: Callable[[Path], None] = lambda _: None
+) -> None:
+    """Tensors by name as the finished folder `folder`, and in it the folders that `keep` writes."""
     held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(folder, lambda target: save_file(held, target / "weights.safetensors"))
+
+    def write(target: Path) -> None:
+        save_file(held, target / "weights.safetensors")
+        keep(target)
+
+    write_atomically(folder, write)
 
 
 def load_weights(folder: Path) -> dict[str, torch.Tensor]:
     """What `save_weights` wrote."""
     check_complete(folder)
     return load_file(folder / "weights.safetensors")
-
-
-def generator_as_text() -> str:
-    """The state of torch's random generator, to be told to another process."""
-    return base64.b64encode(torch.get_rng_state().numpy().tobytes()).decode()
-
-
-def generator_from_text(text: str) -> torch.Tensor:
-    """What `generator_as_text` said."""
-    return torch.frombuffer(bytearray(base64.b64decode(text)), dtype=torch.uint8)
 
 
 def _generator_name(rank: int) -> str:
@@ -159,7 +163,7 @@ def save_state(
 ) -> None:
     """The checkpoint of a stage in progress; `generators` are those of all processes, by default of this one."""
     weights = {name: parameter.detach().cpu().contiguous() for name, parameter in trained.items()}
-    moments = {_generator_name(rank): each for rank, each in enumerate(generators or [torch.get_rng_state()])}
+    moments = {_generator_name(rank): each for rank, each in enumerate(generators or [random_state.state()])}
     for name, parameter in trained.items():
         for key, value in optimizer.state.get(parameter, {}).items():
             moments[f"{key}/{name}"] = torch.as_tensor(value).detach().cpu().contiguous()
@@ -187,7 +191,9 @@ def load_state(
 
 def position_of(folder: Path) -> Position:
     """Where the run stood that wrote a checkpoint."""
-    return Position(**json.loads((folder / "position.json").read_text()))
+    found = json.loads((folder / "position.json").read_text())
+    dropped = found.pop("dropped", None)
+    return Position(**found, dropped=None if dropped is None else tuple(dropped))
 
 
 def check_position(folder: Path, run_id: str) -> None:
@@ -206,6 +212,16 @@ def check_parameters(folder: Path, expected: Mapping[str, torch.Size]) -> None:
     check_shapes(found, expected, folder)
 
 
+def check_finite(folder: Path, rank: int = 0, size: int = 1) -> None:
+    """Raise `UserError` where a weight of a checkpoint is no number. Of `size` processes each looks at its part."""
+    for path in sorted(folder.glob("*.safetensors"))[rank::size]:
+        with safe_open(path, "pt") as file:
+            for name in file.keys():  # noqa: SIM118 - no mapping
+                is_weight = path.name == "weights.safetensors" or name.startswith("weights/")  # of several processes
+                if is_weight and not torch.isfinite(file.get_tensor(name)).all():
+                    raise UserError(f"{path}: {name} holds NaN or infinity: training went wrong before it was written")
+
+
 def put_back(
     folder: Path, trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer, world: World = ALONE
 ) -> Position:
@@ -219,7 +235,7 @@ def put_back(
             parameter.copy_(placed_as(parameter, weights[name]))
     generators = {key: moments.pop(key) for key in list(moments) if key.partition(".")[0] == "rng"}
     if _generator_name(world.rank) in generators:
-        torch.set_rng_state(generators[_generator_name(world.rank)])
+        random_state.put_back(generators[_generator_name(world.rank)])
     by_name: dict[str, dict[str, Any]] = {}
     for key, value in moments.items():
         kind, _, name = key.partition("/")
@@ -261,6 +277,10 @@ def newest_first(folder: Path, stage: str) -> list[Path]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_of(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _sync(path: Path) -> None:

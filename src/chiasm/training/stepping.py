@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from chiasm.errors import UserError
 from chiasm.models.llava import Llava
+from chiasm.processing.processor import Example
 from chiasm.training import optim
 from chiasm.training.config import Stage
 from chiasm.training.objectives import Objective
@@ -29,11 +29,17 @@ class Totals:
     num_samples: int
     num_targets: int
     unusable: list[Unusable]
+    num_tokens: int = 0
+    num_picture_tokens: int = 0
+    """Of `num_tokens`; both are of conversations, other samples have none."""
 
 
 def agreed(world: World, objective: Objective, batch: Batch) -> Totals:
     """What all processes found in their parts of a step."""
+    conversations = [sample for sample in batch.usable if isinstance(sample, Example)]
     mine = {
+        "num_tokens": sum(len(each.input_ids) for each in conversations),
+        "num_picture_tokens": sum(layout.num_tokens for each in conversations for layout in each.layouts),
         "num_samples": len(batch.usable),
         "num_targets": sum(objective.num_targets(sample) for sample in batch.usable),
         "unusable": [asdict(each) for each in batch.unusable],
@@ -43,6 +49,8 @@ def agreed(world: World, objective: Objective, batch: Batch) -> Totals:
         num_samples=sum(each["num_samples"] for each in found),
         num_targets=sum(each["num_targets"] for each in found),
         unusable=[Unusable(**values) for each in found for values in each["unusable"]],
+        num_tokens=sum(each["num_tokens"] for each in found),
+        num_picture_tokens=sum(each["num_picture_tokens"] for each in found),
     )
 
 
@@ -66,42 +74,29 @@ class Stepper:
     def step(self, samples: list[Any], num_targets: int, factor: float) -> dict[str, float | int | str]:
         """The gradient is of the mean over all trained tokens of the batch, however it is cut into micro-batches.
 
-        `samples` are this process's; `num_targets` counts those of all.
+        `samples` are this process's; `num_targets` counts those of all. Where loss or gradient is no number nothing is
+        updated, in no process, and "skipped" says which and what it was.
         """
         if not num_targets:  # every sample of the step was unusable
             return {"num_trained": 0}
         losses = [self._backward(group, num_targets) for group in self._groups(samples)]
         mean = self._summed(losses) / num_targets
+        by_part = {f"grad_norm_{part}": round(each, 6) for part, each in optim.norms(self._optimizer).items()}
         norm = optim.clip(self._parameters, self._stage.optim.clip_norm)
         for what, value in (("loss", mean), ("gradient", norm)):
-            if not math.isfinite(value):
-                raise UserError(
-                    f"the {what} became {value}: this step's samples or the learning rate break the model. What was "
-                    "saved before is sound; lower optim.lr, or look at the data with `chiasm data check`"
-                )
+            if not math.isfinite(value):  # of all processes: each decides the same
+                self._optimizer.zero_grad(set_to_none=True)
+                return {"num_trained": 0, "skipped": f"{what} became {value}"}
         optim.set_lr(self._optimizer, factor)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
-        return {"loss": round(mean, 6), "num_trained": num_targets, "grad_norm": round(norm, 6)}
+        return {"loss": round(mean, 6), "num_trained": num_targets, "grad_norm": round(norm, 6), **by_part}
 
     def _groups(self, samples: list[Any]) -> list[list[Any]]:
-        """This process's micro-batches.
-
-        Processes that divide the weights gather them together: all make as many passes, and each through the tower and
-        the connector where any does. Who has less to do adds a sample of which nothing is learnt.
-        """
-        groups = self._objective.groups(samples) if samples else []
-        if not self._divided:
-            return groups
-        shows = self._objective.shows
-        by_process = self._world.exchange([any(map(shows, group)) for group in groups])
-        filled = []
-        for turn, seen in enumerate(zip_longest(*by_process, fillvalue=False)):
-            group = groups[turn] if turn < len(groups) else []
-            if not group or (any(seen) and not any(map(shows, group))):
-                group = [*group, self._objective.blank(any(seen))]
-            filled.append(group)
-        return filled
+        """This process's micro-batches."""
+        together = self._objective.together  # then one without samples takes part all the same
+        groups = self._objective.groups(samples) if samples or together else []
+        return in_step(self._world, self._objective, groups) if self._divided else groups
 
     def _backward(self, group: list[Any], num_targets: int) -> float:
         """Add a micro-batch's gradient to what is there; its summed loss."""
@@ -129,10 +124,26 @@ class Stepper:
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
             self._world.sum_in_order([parameter.grad for parameter in anywhere if parameter.grad is not None])
-        return _in_turn([each["losses"] for each in found])
+        return in_turn([each["losses"] for each in found])
 
 
-def _in_turn(losses: list[list[float]]) -> float:
+def in_step(world: World, objective: Objective, groups: list[list[Any]]) -> list[list[Any]]:
+    """This process's micro-batches and what it must add to them where processes divide the weights.
+
+    They gather these together: all make as many passes, and each through the tower and the connector where any does.
+    Who has less to do adds a sample of which nothing is learnt.
+    """
+    by_process = world.exchange([any(map(objective.shows, group)) for group in groups])
+    filled = []
+    for turn, seen in enumerate(zip_longest(*by_process, fillvalue=False)):
+        group = groups[turn] if turn < len(groups) else []
+        if not group or (any(seen) and not any(map(objective.shows, group))):
+            group = [*group, objective.blank(any(seen))]
+        filled.append(group)
+    return filled
+
+
+def in_turn(losses: list[list[float]]) -> float:
     """The sum of the processes' losses in the order one process has: each one's first, each one's second, ..."""
     total = 0.0
     for turn in zip_longest(*losses, fillvalue=0.0):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -27,6 +28,9 @@ class Loss:
 class Objective(Protocol):
     """What a stage learns from. Samples are numbered; a sample that cannot be used raises when it is asked for."""
 
+    together: bool
+    """Whether its loss compares what all processes hold: `groups` then gives equally many in each, if need be empty."""
+
     def __len__(self) -> int:
         """How many samples there are, usable or not."""
         ...
@@ -49,6 +53,10 @@ class Objective(Protocol):
 
     def sample(self, index: int) -> Any:
         """One sample, ready for `collate`. Runs in worker threads. Raises `RecordError` or `PictureError`."""
+        ...
+
+    def look(self, index: int) -> None:
+        """Raise what `sample` would, as far as it shows without decoding a picture. Runs in worker threads."""
         ...
 
     def num_targets(self, sample: Any) -> int:
@@ -79,7 +87,11 @@ class Objective(Protocol):
         ...
 
     def head(self) -> nn.Module | None:
-        """Parameters the objective trains beside the model's, thrown away after the stage."""
+        """Parameters the objective trains beside the model's; gone after the stage but for what `keep` writes."""
+        ...
+
+    def keep(self, folder: Path) -> None:
+        """Write into the folder of the finished stage, as folders in it, what shall outlast it beside the model."""
         ...
 
 

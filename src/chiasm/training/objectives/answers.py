@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from chiasm.conversation import RecordError
+from chiasm.conversation import Conversation, RecordError
 from chiasm.data import order, packing
-from chiasm.data.conversations import ConversationFile
+from chiasm.data.conversations import ConversationFile, check_trains, nothing_trained
 from chiasm.models.llava import Llava
 from chiasm.processing.batch import pack, pad
+from chiasm.processing.pictures import picture_size
 from chiasm.processing.processor import NOT_TRAINED, Example, Processor
 from chiasm.training.config import Stage
 from chiasm.training.features import TowerFeatures
@@ -21,6 +22,8 @@ from chiasm.training.objectives import Loss, in_turn
 
 class Answers:
     """Conversations, each loss only on the tokens the template marks as trained."""
+
+    together = False
 
     def __init__(self, stage: Stage, processor: Processor) -> None:
         self._data = ConversationFile(stage.data.records, stage.data.images)
@@ -69,6 +72,20 @@ class Answers:
             return self._features.example(self._data[index])
         return self._processor.encode(self._data[index], train=True)
 
+    def look(self, index: int) -> None:
+        """Whether the record is a conversation that teaches something within `max_length`, and its pictures are."""
+        conversation = self._data[index]
+        check_trains(conversation)
+        processor = self._processor
+        sizes = [picture_size(Path(str(image.source)), processor.limits) for image in conversation.images]
+        example = processor.encode_seen(conversation, [processor.images.layout(*size) for size in sizes], train=True)
+        if not example.num_trained:
+            raise nothing_trained()
+
+    def conversation(self, index: int) -> Conversation:
+        """The record as a conversation; raises `RecordError`."""
+        return self._data[index]
+
     def num_targets(self, sample: Example) -> int:
         """Trained tokens."""
         return sample.num_trained
@@ -115,6 +132,9 @@ class Answers:
     def head(self) -> nn.Module | None:
         """The language model's own."""
         return None
+
+    def keep(self, folder: Path) -> None:
+        """Nothing."""
 
 
 def build(stage: Stage, model: Llava, processor: Processor) -> Answers:

@@ -26,8 +26,9 @@ from chiasm.errors import UserError
 from chiasm.models import vision
 from chiasm.models.llava import Llava
 from chiasm.processing.images import ImageProcessing
-from chiasm.processing.pictures import open_picture
+from chiasm.processing.pictures import open_picture, picture_size
 from chiasm.processing.processor import Processor
+from chiasm.training.boxes import covered
 from chiasm.training.config import Stage
 from chiasm.training.objectives import Loss, in_turn
 
@@ -52,6 +53,8 @@ class _Box:
 
 class Patches:
     """Pictures with boxes; the loss is cross-entropy over all patches, background among the classes."""
+
+    together = False
 
     def __init__(self, stage: Stage, model: Llava, images: ImageProcessing) -> None:
         if stage.images != "pad":
@@ -93,13 +96,7 @@ class Patches:
 
     def sample(self, index: int) -> _Sample:
         """Pixels and the class of each patch."""
-        picture = self._pictures[index]
-        boxes = [box for box in self._boxes[picture["id"]] if box is not None]
-        if len(boxes) < len(self._boxes[picture["id"]]):
-            raise RecordError("bad box", f"a box of {self.name(index)} is no [x, y, width, height] with a category")
-        width, height = picture.get("width"), picture.get("height")
-        if not isinstance(width, int) or not isinstance(height, int) or min(width, height) < 1:
-            raise RecordError("bad size", f"{self.name(index)} is said to be {width!r} x {height!r} pixels")
+        boxes, width, height = self._picture(index)
         pixels = self._images.pixels(open_picture(self._folder / self.name(index)))
         rows = self._images.one_tile().rows
         classes = torch.full((rows, rows, len(self._names)), BACKGROUND)
@@ -108,11 +105,16 @@ class Patches:
         scale = rows / side  # pixels of the padded square to patches
         # Large boxes first, so that what stands before them is not painted over.
         for box in sorted(boxes, key=lambda b: -b.width * b.height):
-            columns = _covered((box.x + left) * scale, box.width * scale, rows)
-            lines = _covered((box.y + top) * scale, box.height * scale, rows)
+            columns = covered((box.x + left) * scale, box.width * scale, rows)
+            lines = covered((box.y + top) * scale, box.height * scale, rows)
             numbers = [n[box.said[aspect]] if aspect in box.said else BACKGROUND for aspect, n in self._names.items()]
             classes[lines, columns] = torch.tensor(numbers)
         return _Sample(pixels, classes.flatten(0, 1)[None])
+
+    def look(self, index: int) -> None:
+        """Whether the boxes are boxes and the picture is there."""
+        self._picture(index)
+        picture_size(self._folder / self.name(index))
 
     def num_targets(self, sample: _Sample) -> int:
         """Every patch."""
@@ -150,19 +152,24 @@ class Patches:
         """From features to classes."""
         return self._head
 
+    def keep(self, folder: Path) -> None:
+        """Nothing."""
+
+    def _picture(self, index: int) -> tuple[list[_Box], int, int]:
+        """Boxes, width and height."""
+        picture = self._pictures[index]
+        boxes = [box for box in self._boxes[picture["id"]] if box is not None]
+        if len(boxes) < len(self._boxes[picture["id"]]):
+            raise RecordError("bad box", f"a box of {self.name(index)} is no [x, y, width, height] with a category")
+        width, height = picture.get("width"), picture.get("height")
+        if not isinstance(width, int) or not isinstance(height, int) or min(width, height) < 1:
+            raise RecordError("bad size", f"{self.name(index)} is said to be {width!r} x {height!r} pixels")
+        return boxes, width, height
+
 
 def build(stage: Stage, model: Llava, processor: Processor) -> Patches:
     """For a stage whose data are COCO instances."""
     return Patches(stage, model, processor.images)
-
-
-def _covered(start: float, length: float, num: int) -> slice:
-    """Those of `num` patches whose centres lie in [start, start + length); the one its middle lies in if none does."""
-    first, end = math.ceil(start - 0.5), math.ceil(start + length - 0.5)
-    if first >= end:
-        first = math.floor(start + length / 2)
-        end = first + 1
-    return slice(min(max(first, 0), num), min(max(end, 0), num))
 
 
 def _box(annotation: dict[str, Any]) -> _Box | None:

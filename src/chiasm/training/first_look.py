@@ -1,0 +1,46 @@
+"""Every sample of a stage looked at before its first step: what is broken is known before hours were spent.
+
+By the rule of training itself, short of decoding pictures: a file that is there and says a size may still end early,
+and is left out when its turn comes. Many processes share the work.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from chiasm.conversation import RecordError
+from chiasm.data.in_threads import in_threads
+from chiasm.processing.pictures import PictureError
+from chiasm.training.metrics import Reporter
+from chiasm.training.objectives import Objective
+from chiasm.training.parallel import World
+from chiasm.training.samples import Unusable
+
+_QUIET_SECONDS = 15.0  # between notes; ours
+
+
+def first_look(
+    objective: Objective, indices: Sequence[int], workers: int, world: World, reporter: Reporter
+) -> list[Unusable]:
+    """Those of the samples `indices` that cannot be used, in that order. All processes call it, and all get all."""
+    mine = range(world.rank, len(indices), world.size)
+    found, said = [], time.monotonic()
+    looks = in_threads(lambda place: _look(objective, place, indices[place]), mine, workers)
+    for done, unusable in enumerate(looks, start=1):
+        if unusable is not None:
+            found.append(asdict(unusable))
+        if time.monotonic() - said > _QUIET_SECONDS:
+            said = time.monotonic()
+            reporter.note(f"looking at the samples: {done * world.size} of {len(indices)}")
+    everywhere = [Unusable(**values) for part in world.exchange(found) for values in part]
+    return sorted(everywhere, key=lambda each: each.place)
+
+
+def _look(objective: Objective, place: int, index: int) -> Unusable | None:
+    try:
+        objective.look(index)
+    except (RecordError, PictureError) as error:
+        return Unusable(place, index, objective.name(index), error.reason, str(error))
+    return None
