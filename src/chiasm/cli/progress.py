@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chiasm.training.metrics import Answered
 
 _QUIET_SECONDS = 15.0  # between lines in a pipe; ours
+_ANSWERS_SHOWN = 2  # of a look at held-out data; ours, all are in the run's answers.jsonl
 
 
 def let_other_programs_run() -> None:
@@ -58,6 +62,14 @@ class RunReporter:
         elif time.monotonic() - self._last_line > _QUIET_SECONDS:
             self._last_line = time.monotonic()
             self._console.print(f"  step {metrics['step']}/{metrics['num_steps']} {shown}")
+
+    def validated(self, metrics: dict[str, float | int | str], answers: Sequence[Answered]) -> None:
+        """The loss on held-out data, and what the model answered there."""
+        loss = f"loss {metrics['loss']:.3f}" if "loss" in metrics else "no loss"
+        self._console.print(f"  step {metrics['step']}/{metrics['num_steps']}: {loss} on held-out data")
+        for each in answers[:_ANSWERS_SHOWN]:
+            line = f"    {each.question!r}: {each.answer!r}, expected {each.expected!r}"
+            self._console.print(line, style="dim", overflow="ellipsis", no_wrap=True)
 
     def stage_ends(self, name: str, dropped: str) -> None:
         """The last loss, and what was left out."""

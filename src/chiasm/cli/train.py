@@ -13,6 +13,7 @@ from chiasm.errors import UserError
 
 if TYPE_CHECKING:
     from chiasm.training.config import Recipe
+    from chiasm.training.metrics import Reporter
     from chiasm.training.plan import Machine
 
 
@@ -37,6 +38,11 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
     cache_dir: Annotated[
         Path | None, typer.Option(help="The folder they keep it in. [default: ~/.cache/chiasm/features]")
     ] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write the metrics for TensorBoard, too.")] = False,
+    watch: Annotated[
+        Path | None, typer.Option(help="Train nothing: show the curves of the run in this folder.", metavar="RUN")
+    ] = None,
+    png: Annotated[Path | None, typer.Option(help="With --watch: draw them into this PNG.", metavar="FILE")] = None,
 ) -> None:
     """Train a model: the stages of a recipe, one after the other.
 
@@ -48,8 +54,12 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
       chiasm train my.yaml --out runs/mine --set stages.align.optim.lr=2e-3
       chiasm train --resume --out runs/mine
       chiasm train llava_v15_7b --plan --gpus 8 --gpu-memory 80
+      chiasm train --watch runs/mine
       torchrun --nproc-per-node 8 -m chiasm train llava_v15_7b --parallel shard
     """
+    if watch is not None or png is not None:
+        _watch(watch, png)
+        return
     from chiasm.cli.progress import RunReporter, let_other_programs_run
 
     let_other_programs_run()
@@ -84,7 +94,8 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
         with joined(device, parallel) as placement:
             resolved = _resolved(recipe, out, changes)
             folder = out if out is not None else Path("runs") / resolved.name
-            final = run(resolved, folder, resume=resume, reporter=reporter, cache=cache, placement=placement)
+            told = _with_tensorboard(folder, reporter) if tensorboard else reporter
+            final = run(resolved, folder, resume=resume, reporter=told, cache=cache, placement=placement)
     except Interrupted as stop:
         reporter.close()
         if leads():
@@ -99,6 +110,20 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
         reporter.close()
     if leads():
         print(final)
+
+
+def _watch(folder: Path | None, picture: Path | None) -> None:
+    if folder is None:
+        raise typer.BadParameter("goes with --watch", param_hint="--png")
+    from chiasm.cli import watch_run
+
+    watch_run.watch(folder, picture)
+
+
+def _with_tensorboard(folder: Path, reporter: Reporter) -> Reporter:
+    from chiasm.training.tensorboard import TensorBoard
+
+    return TensorBoard(folder, reporter)
 
 
 def _resolved(recipe: str | None, out: Path | None, changes: list[str] | None) -> Recipe:

@@ -25,7 +25,8 @@ def sharp_logits(model: Llava, x_RD: torch.Tensor) -> torch.Tensor:
     if not isinstance(head, nn.Linear) or logits_RV.dtype not in (torch.bfloat16, torch.float16):
         return logits_RV
     likely_RK = logits_RV.topk(min(_NUM_LIKELY, logits_RV.shape[-1])).indices
-    exact_RK = (head.weight[likely_RK].float() @ x_RD.float()[..., None])[..., 0]
+    with torch.autocast(x_RD.device.type, enabled=False):  # a model in training may answer under it
+        exact_RK = (head.weight[likely_RK].float() @ x_RD.float()[..., None])[..., 0]
     if head.bias is not None:
         exact_RK = exact_RK + head.bias[likely_RK].float()
     return logits_RV.float().scatter(-1, likely_RK, exact_RK)

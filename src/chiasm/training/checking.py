@@ -75,6 +75,13 @@ def check_paths(recipe: Recipe) -> None:
                     raise UserError(f"stages.{name}.contrast.{key}: there is no file {path}")
         if stage.data.images is not None and not Path(stage.data.images).is_dir():
             raise UserError(f"stages.{name}.data.images: the folder of pictures {stage.data.images} does not exist")
+        if (held_out := stage.validation) is not None:
+            if not Path(held_out.records).is_file():
+                raise UserError(f"stages.{name}.validation.records: there is no file {held_out.records}")
+            if held_out.images is not None and not Path(held_out.images).is_dir():
+                raise UserError(
+                    f"stages.{name}.validation.images: the folder of pictures {held_out.images} does not exist"
+                )
 
 
 def _compared(stage: Stage) -> Iterator[tuple[str, tuple[str, ...]]]:

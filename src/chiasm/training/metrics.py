@@ -4,9 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What the model answered to a held-out question, and what was expected; pictures are paths."""
+
+    id: str
+    images: tuple[str, ...]
+    question: str
+    expected: str
+    answer: str
 
 
 class Reporter(Protocol):
@@ -18,6 +30,10 @@ class Reporter(Protocol):
 
     def step(self, metrics: dict[str, float | int | str]) -> None:
         """Called after every optimiser step; a step whose samples were all unusable has no `loss`."""
+        ...
+
+    def validated(self, metrics: dict[str, float | int | str], answers: Sequence[Answered]) -> None:
+        """Called after every look at held-out data; no `loss` where none of it could be used."""
         ...
 
     def stage_ends(self, name: str, dropped: str) -> None:
@@ -38,6 +54,9 @@ class Silent:
     def step(self, metrics: dict[str, float | int | str]) -> None:
         """Nothing."""
 
+    def validated(self, metrics: dict[str, float | int | str], answers: Sequence[Answered]) -> None:
+        """Nothing."""
+
     def stage_ends(self, name: str, dropped: str) -> None:
         """Nothing."""
 
@@ -52,7 +71,7 @@ class MetricsFile:
         self._path = path
         self._broken = False
 
-    def write(self, line: dict[str, float | int | str]) -> None:
+    def write(self, line: Mapping[str, object]) -> None:
         """One line."""
         if self._broken:
             return
@@ -91,16 +110,3 @@ class MetricsFile:
     def _warn(self, error: OSError) -> None:
         self._broken = True
         print(f"warning: {self._path} cannot be written ({error.strerror}); training goes on", file=sys.stderr)
-
-
-class Clock:
-    """Samples a second since the last look."""
-
-    def __init__(self) -> None:
-        self._last = time.perf_counter()
-
-    def lap(self) -> float:
-        """Seconds since the last lap."""
-        now = time.perf_counter()
-        passed, self._last = now - self._last, now
-        return passed

@@ -1,0 +1,294 @@
+"""Held-out conversations, looked at while a stage trains: their loss, and a few answers as the model would give them.
+
+A look takes nothing from training: random state, modes and ways of computing are put back, and nothing is learnt. What
+it sees does not depend on how many processes look. It knows neither optimisers nor schedules.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+
+import torch
+
+from chiasm.backends.local import LocalChatModel
+from chiasm.chat import Sampling
+from chiasm.conversation import Conversation, RecordError
+from chiasm.errors import UserError
+from chiasm.models.language import decoder_blocks
+from chiasm.models.llava import Llava
+from chiasm.processing.pictures import PictureError
+from chiasm.processing.processor import Processor
+from chiasm.training import objectives
+from chiasm.training.config import Data, Stage, Validation
+from chiasm.training.metrics import Answered, MetricsFile
+from chiasm.training.objectives import Objective
+from chiasm.training.parallel import is_divided
+from chiasm.training.stepping import in_step, in_turn
+
+if TYPE_CHECKING:
+    from chiasm.training.loop import StageRun
+
+_MAX_TOKENS = 128  # of an answer; ours
+
+
+@runtime_checkable
+class Conversing(Objective, Protocol):
+    """An objective whose samples are conversations that end in answers."""
+
+    def conversation(self, index: int) -> Conversation:
+        """The sample as it was written; raises `RecordError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What a stage is validated on: its own objective over other records, and how their questions are written."""
+
+    settings: Validation
+    objective: Conversing
+    processor: Processor
+
+    @classmethod
+    def of(cls, stage: Stage, model: Llava, processor: Processor) -> HeldOut | None:
+        """As the stage asks; None where it does not. Raises `UserError` for records that cannot be read."""
+        settings = stage.validation
+        if settings is None:
+            return None
+        images = stage.data.images if settings.images is None else settings.images
+        other = stage.model_copy(update={"data": Data(records=settings.records, images=images)})
+        objective = objectives.build(other, model, processor)
+        if not isinstance(objective, Conversing):
+            raise UserError(f"objective '{stage.objective}' has no answers to validate: leave 'validation' out")
+        if not len(objective):
+            raise UserError(f"{settings.records} holds no records to validate on")
+        return cls(settings, objective, processor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What held-out records came to, over all processes."""
+
+    loss: float
+    num_targets: int
+    num_samples: int
+    unusable: list[tuple[str, str]]
+    """Name and reason of each record that cannot be used."""
+
+
+class Validator:
+    """Looks at held-out data between the steps of a stage, after every so many and after the last; not where it has
+    none.
+
+    `learner` computes the loss; where its weights are divided among processes no questions are asked. Lines go to
+    `validation.jsonl` and `answers.jsonl` of the run.
+    """
+
+    def __init__(
+        self, run: StageRun, held_out: HeldOut | None, learner: Llava, low: torch.dtype, num_steps: int
+    ) -> None:
+        self._run, self._held_out, self._learner, self._low = run, held_out, learner, low
+        self._num_steps = num_steps
+        self._divided = is_divided(learner.parameters())
+        self._losses = MetricsFile(run.folder / "validation.jsonl")
+        self._answers = MetricsFile(run.folder / "answers.jsonl")
+        # Generation may not go through what the loop computes with: packed rows have no cache.
+        self._attention = str(cast("Any", learner.language_model).config._attn_implementation)
+        self._said: set[str] = set()
+        if self._divided and held_out is not None and held_out.settings.answers:
+            self._say("weights divided among processes answer no questions: validation gives the loss alone")
+
+    def begin(self, first: int) -> None:
+        """Forget looks at steps that will be done again; make up for the one after step `first` if it is missing."""
+        if self._held_out is None:
+            return
+        there = self._run.world.from_first(lambda: self._forget_after(first))
+        if first and first not in there and self._due(first, self._held_out):
+            self._look(first, self._held_out)
+
+    def after(self, step: int) -> None:
+        """Look, if it is time."""
+        if self._held_out is not None and self._due(step, self._held_out):
+            self._look(step, self._held_out)
+
+    def _due(self, step: int, held_out: HeldOut) -> bool:
+        return step % held_out.settings.every == 0 or step == self._num_steps
+
+    def _forget_after(self, step: int) -> list[int]:
+        self._answers.forget_after(self._run.name, step)
+        return [int(line["step"]) for line in self._losses.forget_after(self._run.name, step)]
+
+    def _look(self, step: int, held_out: HeldOut) -> None:
+        begun = time.perf_counter()
+        with _aside(self._learner):
+            found = self._loss(held_out.objective)
+            self._name_unusable(found, held_out.settings.records)
+            answers = self._answered(step, held_out) if self._run.world.leads and not self._divided else []
+        line: dict[str, float | int | str] = {"stage": self._run.name, "step": step, "num_steps": self._num_steps}
+        if found.num_targets:
+            line["loss"] = round(found.loss / found.num_targets, 6)
+        line |= {"num_trained": found.num_targets, "num_samples": found.num_samples}
+        line |= {"num_unusable": len(found.unusable), "seconds": round(time.perf_counter() - begun, 4)}
+        if self._run.world.leads:
+            self._losses.write(line)
+        self._run.reporter.validated(line, answers)
+
+    def _loss(self, objective: Objective) -> _Found:
+        """Batches go round the processes, each computed whole by one of them and added up in order."""
+        world, size = self._run.world, self._run.stage.batch_size
+        chunks = [range(begin, min(begin + size, len(objective))) for begin in range(0, len(objective), size)]
+        sums, unusable = [], []
+        num_targets = num_samples = 0
+        with ThreadPoolExecutor(self._run.recipe.workers, thread_name_prefix="held-out") as pool:
+            for first in range(0, len(chunks), world.size):
+                chunk = chunks[first + world.rank] if first + world.rank < len(chunks) else range(0)
+                tried = list(pool.map(partial(_sample, objective), chunk))
+                samples = [each for each in tried if not isinstance(each, _Unusable)]
+                unusable += [[each.name, each.reason] for each in tried if isinstance(each, _Unusable)]
+                num_targets += sum(objective.num_targets(sample) for sample in samples)
+                num_samples += len(samples)
+                groups = objective.groups(samples) if samples else []
+                if self._divided:
+                    groups = in_step(world, objective, groups)
+                sums.append(sum(self._sum(objective, group) for group in groups))
+        found = world.exchange(
+            {"sums": sums, "num_targets": num_targets, "num_samples": num_samples, "unusable": unusable}
+        )
+        return _Found(
+            loss=in_turn([each["sums"] for each in found]),
+            num_targets=sum(each["num_targets"] for each in found),
+            num_samples=sum(each["num_samples"] for each in found),
+            unusable=[(name, reason) for each in found for name, reason in each["unusable"]],
+        )
+
+    def _sum(self, objective: Objective, group: list[Any]) -> float:
+        batch = {name: tensor.to(self._learner.device) for name, tensor in objective.collate(group).items()}
+        with torch.no_grad(), self._autocast():
+            return float(objective.loss(self._learner, batch).sum)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self._learner.device.type, torch.bfloat16, enabled=self._low == torch.bfloat16)
+
+    def _answered(self, step: int, held_out: HeldOut) -> list[Answered]:
+        """The model's answers to the first questions of some conversations, in order."""
+        asked = list(_questions(held_out.objective, held_out.settings.answers))
+        if not asked:
+            return []
+        texts: dict[int, str] = {}
+        with self._generating():
+            model = LocalChatModel(self._learner, held_out.processor, batch_size=min(len(asked), 16))
+            try:
+                with self._autocast():
+                    for answer in model.answer_all([each.question for each in asked], Sampling(_MAX_TOKENS)):
+                        texts[answer.index] = answer.text
+            except UserError as error:  # too long for the context, say: no reason to end a run
+                self._say(f"held-out questions: {error}")
+        found = [each.answered(texts[index]) for index, each in enumerate(asked) if index in texts]
+        for each in found:
+            self._answers.write({"stage": self._run.name, "step": step, **asdict(each)})
+        return found
+
+    @contextmanager
+    def _generating(self) -> Iterator[None]:
+        """The language model as it was before the loop computed with it, and afterwards as the loop had it."""
+        language = cast("Any", self._learner.language_model)
+        before = language.config._attn_implementation
+        language.set_attn_implementation(self._attention)
+        try:
+            yield
+        finally:
+            language.set_attn_implementation(before)
+
+    def _name_unusable(self, found: _Found, records: str) -> None:
+        if found.unusable:
+            reasons = ", ".join(f"{n} {reason}" for reason, n in Counter(r for _, r in found.unusable).most_common())
+            self._say(
+                f"{len(found.unusable)} held-out records of {records} cannot be used "
+                f"({reasons}; the first is {found.unusable[0][0]})"
+            )
+
+    def _say(self, message: str) -> None:
+        """A note, once."""
+        if message not in self._said:
+            self._said.add(message)
+            self._run.reporter.note(message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unusable:
+    name: str
+    reason: str
+
+
+def _sample(objective: Objective, index: int) -> Any:
+    """A sample, or why there is none."""
+    try:
+        sample = objective.sample(index)
+    except (RecordError, PictureError) as error:
+        return _Unusable(objective.name(index), error.reason)
+    return sample if objective.num_targets(sample) else _Unusable(objective.name(index), "nothing trained")
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """The beginning of a conversation up to its first answer, and that answer."""
+
+    id: str
+    question: Conversation
+    expected: str
+
+    def answered(self, text: str) -> Answered:
+        """With what the model said."""
+        sources = (image.source for image in self.question.images)
+        images = tuple(str(Path(each).absolute()) for each in sources if isinstance(each, str | Path))
+        return Answered(self.id, images, self.question.messages[-1].text.strip(), self.expected, text)
+
+
+def _questions(objective: Conversing, wanted: int) -> Iterator[_Question]:
+    """The first question of so many conversations, spread over all; records without one have been named."""
+    count = min(wanted, len(objective))
+    for number in range(count):
+        index = number * len(objective) // count
+        try:
+            conversation = objective.conversation(index)
+        except RecordError:
+            continue
+        if (question := _first_question(objective.name(index), conversation)) is not None:
+            yield question
+
+
+def _first_question(name: str, conversation: Conversation) -> _Question | None:
+    """None where nobody answers."""
+    for place, message in enumerate(conversation.messages):
+        if message.role == "assistant":
+            return _Question(name, Conversation(conversation.messages[:place], name), message.text)
+    return None
+
+
+@contextmanager
+def _aside(model: Llava) -> Iterator[None]:
+    """What happens inside changes nothing that training goes on with: random state, modes, compiled blocks.
+
+    Blocks run as they are written: other shapes and modes would have the compiler begin anew, and one day give up.
+    """
+    modes = {module: module.training for module in model.modules()}
+    blocks = {block: block._compiled_call_impl for block in decoder_blocks(cast("Any", model.language_model))}
+    devices = [model.device] if model.device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        model.eval()
+        for block in blocks:
+            block._compiled_call_impl = None
+        try:
+            yield
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+            for block, call in blocks.items():
+                block._compiled_call_impl = call
