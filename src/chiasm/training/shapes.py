@@ -18,7 +18,6 @@ from chiasm.checkpoints.model_configs import completed, tower_of
 from chiasm.checkpoints.tokenizer_files import FolderTokenizer
 from chiasm.conversation import RecordError
 from chiasm.data.conversations import ConversationFile
-from chiasm.data.records import RecordFile
 from chiasm.errors import UserError
 from chiasm.models.config import LlavaConfig
 from chiasm.processing.images import ImageProcessing
@@ -172,7 +171,7 @@ def samples_of(stage: Stage, processor: Processor | None) -> Samples:
             "data.records at it with --set"
         )
     if stage.objective != "answers":
-        return Samples(_num_pictures(path), 1.0, 0, 0, 0.0, "counted")
+        return Samples(_num_coco(stage), 1.0, 0, 0, 0.0, "counted")
     if processor is not None and (stage.data.images is None or Path(stage.data.images).is_dir()):
         return _counted(stage, processor)
     lengths = ConversationFile(path).word_lengths()
@@ -204,9 +203,9 @@ def _counted(stage: Stage, processor: Processor) -> Samples:
     )
 
 
-def _num_pictures(path: Path) -> int:
-    """Pictures of a COCO instances file, else the records of any other."""
-    if RecordFile(path).is_list:
-        return len(RecordFile(path))
-    pictures = read_json(path, max_bytes=10**9).get("images")
-    return len(pictures) if isinstance(pictures, list) else 0
+def _num_coco(stage: Stage) -> int:
+    """Samples in COCO's files: the captions of all of them for `clip`, else the pictures."""
+    further = stage.contrast.captions if stage.contrast is not None else ()
+    name = "annotations" if stage.objective == "clip" else "images"
+    found = [read_json(Path(each), max_bytes=10**9).get(name) for each in (stage.data.records, *further)]
+    return sum(len(each) for each in found if isinstance(each, list))
