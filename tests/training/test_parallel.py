@@ -15,14 +15,10 @@ import torch
 from chiasm import checkpoints
 from chiasm.data import order
 from chiasm.errors import UserError
-from chiasm.training import features, sharding, state
-from chiasm.training.config import Data, Optim, Recipe, Stage
+from chiasm.training import state
+from chiasm.training.config import Recipe
 from chiasm.training.features import CacheSettings
-from chiasm.training.metrics import Silent
-from chiasm.training.origin import build_model
-from chiasm.training.parallel import Placement, World, joined
-from chiasm.training.run import run, stage_processor
-from chiasm.training.samples import Share
+from chiasm.training.run import run
 from tests.training import micro
 from tests.training.processes import Job, start
 
@@ -293,107 +289,3 @@ def test_what_processes_tell_each_other_and_add_up(place: Place) -> None:
         assert told["sums"] == [[1111.0], [1111.0], [1111.0], [], [1111.0]]
         # In float32 1e8 + 1 is 1e8: in the order of ranks ((1e8 + 1) - 1e8) + 1 is 1, in others 2 or 0.
         assert told["in order"] == 1.0
-
-
-# ---- without other processes -----------------------------------------------------------------------------------------
-
-
-def _stage(batch: int, micro_batch: int | None = None, pack: bool = False) -> Stage:
-    return Stage(
-        trains=("connector",),
-        data=Data(records="r.json"),
-        batch_size=batch,
-        micro_batch_size=micro_batch,
-        pack=pack,
-        optim=Optim(lr=1e-3),
-    )
-
-
-@pytest.mark.parametrize(
-    ("stage", "size", "shares"),
-    [
-        (_stage(4), 1, ["0123"]),
-        (_stage(8), 2, ["0246", "1357"]),
-        (_stage(8, 4), 2, ["0123", "4567"]),
-        (_stage(8, 2), 2, ["0145", "2367"]),
-        (_stage(8, 4, pack=True), 2, ["0246", "1357"]),
-        (_stage(8, 8), 2, ["0246", "1357"]),  # a micro-batch is larger than a share
-        (_stage(8, 1), 8, list("01234567")),
-    ],
-)
-def test_a_step_is_divided_without_rest(stage: Stage, size: int, shares: list[str]) -> None:
-    found = []
-    for rank in range(size):
-        share = Share.of(stage, World(rank, size))
-        found.append("".join(str(place) for place in range(stage.batch_size) if share.takes(place)))
-    assert found == shares
-
-
-def test_a_batch_that_cannot_be_divided_is_refused() -> None:
-    with pytest.raises(UserError, match=r"batch_size 10 .* 4 processes: set it to 8 or 12"):
-        Share.of(_stage(10), World(0, 4))
-    with pytest.raises(UserError, match=r"batch_size 2 .* 4 processes: set it to 4,"):
-        Share.of(_stage(2), World(0, 4))
-
-
-@pytest.mark.parametrize(
-    ("environment", "device", "says"),
-    [
-        ({"WORLD_SIZE": "2"}, "cpu", "RANK does not say which"),
-        ({"WORLD_SIZE": "2", "RANK": "x"}, "cpu", "RANK does not say which"),
-        ({"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}, "cuda:1", "--device cuda:1"),
-    ],
-)
-def test_what_torchrun_must_say(
-    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], device: str, says: str
-) -> None:
-    for name in ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "WORLD_SIZE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(UserError, match=says), joined(device):
-        pass
-
-
-def test_alone_nothing_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    for size in ("", "1"):
-        monkeypatch.setenv("WORLD_SIZE", size)
-        with joined("cpu", "shard") as placement:
-            assert (placement.world.size, placement.world.rank, placement.device) == (1, 0, "cpu")
-            assert not torch.distributed.is_initialized()
-
-
-@pytest.mark.parametrize(
-    ("placement", "changes", "says"),
-    [
-        (Placement("cpu", World(0, 4, 4), "hybrid"), [], "no two equal machines: say --parallel shard"),
-        (Placement("cpu", World(0, 4, 3), "hybrid"), [], "4 processes with 3"),
-        (Placement("cpu", World(0, 2), "shard"), ["stages.instruct.lora={bits: 4}"], "stages.instruct.lora.bits 4"),
-        (Placement("cpu", World(0, 3)), [], "stages.align.batch_size 4 .* 3 processes: set it to 3 or 6"),
-    ],
-)
-def test_what_cannot_be_divided_is_refused(
-    micro_world: Path, placement: Placement, changes: list[str], says: str
-) -> None:
-    with pytest.raises(UserError, match=says):
-        sharding.check(micro.recipe(micro_world, *changes), placement)
-
-
-def test_folders_that_machines_do_not_share_are_told(
-    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The other process, on another machine, found fewer pictures."""
-    monkeypatch.setattr(features, "_LOOKS", (0.0,))
-    (stage,) = micro.recipe(micro_world, stages=("align",)).stages.values()
-    model, processor = build_model(micro.recipe(micro_world, stages=("align",)))
-    kept = features.TowerFeatures(
-        model, stage_processor(processor, stage), torch.float32, CacheSettings(tmp_path / "cache")
-    )
-
-    class Elsewhere(World):
-        def exchange(self, value: Any) -> list[Any]:
-            return [value, value - 20 if isinstance(value, int) else value]
-
-    pictures = sorted((micro_world / "images" / "train").glob("*.png"))
-    with pytest.raises(UserError, match=r"20 to 40 pictures .* --cache-dir"):
-        kept.fill(pictures, 1, Silent(), Elsewhere())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -116,6 +117,18 @@ class World:
             ):
                 tensor.copy_(total.view_as(tensor))
 
+    def explain(self, error: RuntimeError) -> UserError | None:
+        """What to say of an error of torch's where it means that another process is gone; None where it does not."""
+        return self._lost(error) if isinstance(error, dist.DistError) or "gloo" in str(error) else None
+
+    def _lost(self, error: RuntimeError) -> UserError:
+        found = re.search(r"connection [a-z ]*(by|to) [a-z ]*peer|tim(ed|ing) ?out|timeout", str(error), re.IGNORECASE)
+        reason = found[0] if found else str(error).partition("\n")[0][:200]
+        return UserError(
+            f"process {self.rank} of {self.size} lost another one ({reason}): what that one said, or torchrun says of "
+            "it, is the reason. Go on with --resume"
+        )
+
     def _messages(self, mine: Mapping[str, Any], patience: timedelta) -> list[dict[str, Any]]:
         content = json.dumps(mine).encode()
         framed = len(content).to_bytes(8, "little") + content
@@ -133,10 +146,7 @@ class World:
             assert work is not None  # asynchronous, and this process belongs to the group
             work.wait(patience)
         except RuntimeError as error:
-            reason = str(error).partition("\n")[0][:200]
-            raise UserError(
-                f"process {self.rank} of {self.size} lost another one, whose own message says why ({reason})"
-            ) from None
+            raise self._lost(error) from None
         return [each.numpy().tobytes() for each in found]
 
 
@@ -206,6 +216,10 @@ def joined(device: str | None, layout: Layout = "replicate") -> Iterator[Placeme
             yield Placement(device, world, layout)
         except UserError as error:
             raise world.fail(error) from None
+        except RuntimeError as error:
+            if explained := world.explain(error):
+                raise explained from None
+            raise
     finally:
         dist.destroy_process_group()
 
