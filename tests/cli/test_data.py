@@ -82,6 +82,18 @@ def test_json_names_all_of_them(bad: Path, micro_world: Path, capsys: pytest.Cap
     assert [entry["id"] for entry in found["unusable"]] == ["[/bold]", "图[/x]\\ud800", "instruct_000004"]
 
 
+@pytest.mark.parametrize(("max_bad", "code"), [(None, 1), ("0.59", 1), ("0.6", 0), ("1", 0)])
+def test_so_many_may_be_bad(
+    bad: Path, micro_world: Path, capsys: pytest.CaptureFixture[str], max_bad: str | None, code: int
+) -> None:
+    """Three of five are."""
+    options = [] if max_bad is None else ["--max-bad", max_bad]
+    assert _exit_code("data", "check", bad, "--images", micro_world / "images", "--workers", "2", *options) == code
+    said = capsys.readouterr()
+    assert "5 samples, 2 usable" in said.out
+    assert ("3 of 5 samples cannot be used, more than --max-bad" in said.err) == bool(code)
+
+
 def test_a_torn_line_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     turns = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
     (tmp_path / "r.jsonl").write_text(json.dumps({"conversations": turns}) + '\n{"conv')

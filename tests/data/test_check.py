@@ -63,6 +63,17 @@ def test_every_unusable_sample_is_named_with_its_reason(folder: Path, with_proce
     json.dumps(found)
 
 
+def test_however_many_look_they_find_the_same(folder: Path) -> None:
+    records = [{**GOOD, "id": n} if n % 3 else {"id": n, "image": "absent.png", **BAD["missing"]} for n in range(100)]
+    (folder / "r.json").write_text(json.dumps(records))
+    file = ConversationFile(folder / "r.json", folder)
+    alone, many = (check(file, processor(), workers=workers).as_dict() for workers in (1, 4))
+    assert alone == many
+    assert [entry["id"] for entry in many["unusable"]] == [str(n) for n in range(0, 100, 3)]  # in the file's order
+    assert check(file).unusable_share == 0.34
+    assert CheckReport().unusable_share == 0
+
+
 def test_samples_that_share_an_id_are_each_counted(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(json.dumps([{"id": "x"}, {"id": "x"}, {"id": "x"}]))
     report = check(ConversationFile(tmp_path / "r.json"))

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from chiasm import checkpoints
+from chiasm.conversation import RecordError
+from chiasm.data.check import check
+from chiasm.data.conversations import ConversationFile
 from chiasm.errors import UserError
 from chiasm.training.config import Recipe
+from chiasm.training.first_look import first_look
+from chiasm.training.objectives.answers import Answers
+from chiasm.training.parallel import World
 from chiasm.training.run import run
 from tests.training import micro
 
@@ -100,8 +108,6 @@ def test_a_step_without_a_usable_sample_teaches_nothing(micro_world: Path, tmp_p
 
 
 def test_a_picture_that_vanishes_between_two_epochs_is_left_out(micro_world: Path, tmp_path: Path) -> None:
-    import shutil
-
     images = shutil.copytree(micro_world / "images", tmp_path / "images")
 
     class Removing(micro.Recorder):
@@ -140,3 +146,82 @@ def test_a_full_disk_does_not_stop_a_run_for_the_names(
     run(recipe, tmp_path / "run", reporter=recorder)
     assert recorder.ended["instruct"] == "3 no turns"
     assert capsys.readouterr().err.count("warning") == 1
+
+
+def test_what_can_be_seen_is_dropped_before_the_first_step(
+    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All reasons but a picture that is damaged within: nothing is computed when they are too many."""
+    bad = {reason: {**record, "id": f"bad {reason}"} for reason, record in _bad_records(micro_world).items()}
+    records = micro.records(micro_world)[10:] + list(bad.values())
+    asked: list[int] = []
+    monkeypatch.setattr(Answers, "sample", lambda self, index: asked.append(index))
+    recipe = _recipe(micro_world, tmp_path, records, "stages.instruct.data.max_dropped=0.2")
+    recipe = recipe.model_copy(update={"stages": {"instruct": recipe.stages["instruct"]}})
+    recipe = recipe.model_copy(
+        update={"stages": {"instruct": recipe.stages["instruct"].model_copy(update={"trains": ("connector",)})}}
+    )
+    with pytest.raises(UserError, match="10 of 40 samples") as stopped:
+        run(recipe, tmp_path / "run")
+    assert all(f"1 {reason}" in str(stopped.value) for reason in bad)
+    assert asked == []
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+    lines = micro.dropped(tmp_path / "run")
+    assert [(line["step"], line["index"]) for line in lines] == [(0, index) for index in range(30, 40)]
+    assert {line["id"]: line["reason"] for line in lines} == {f"bad {reason}": reason for reason in bad}
+
+
+def test_training_and_the_check_of_data_count_the_same(micro_world: Path, tmp_path: Path) -> None:
+    bad = [*_bad_records(micro_world).values()]
+    images = shutil.copytree(micro_world / "images", tmp_path / "images")
+    torn = images / "train" / "000020.png"
+    torn.write_bytes(torn.read_bytes()[:-40])
+    (tmp_path / "records.json").write_text(json.dumps([*bad, *micro.records(micro_world)[10:]]))
+    changes = (f"stages.instruct.data.images={images}", "stages.instruct.data.max_dropped=0.5")
+    recipe = _recipe(micro_world, tmp_path, [*bad, *micro.records(micro_world)[10:]], *changes)
+    final = run(recipe, tmp_path / "run")
+    lines = micro.dropped(tmp_path / "run")
+    report = check(ConversationFile(tmp_path / "records.json", images), checkpoints.load_processor(final))
+    assert sorted((line["id"], line["reason"]) for line in lines) == sorted(
+        (name, reason) for name, (reason, _) in report.dropped.named.items()
+    )
+    assert report.dropped.by_reason["damaged"] == 1
+    assert [line["reason"] for line in lines if line["step"]] == ["damaged"]  # only that needed decoding
+
+
+def test_samples_that_no_step_sees_are_not_looked_at(micro_world: Path, tmp_path: Path) -> None:
+    bad = [{**record, "image": "absent.png"} for record in micro.records(micro_world)]
+    recipe = _recipe(micro_world, tmp_path, bad, "stages.instruct.data.max_dropped=1")
+    recipe = recipe.with_changes(["stages.instruct.steps=2"])  # of 4 samples each
+    run(recipe, tmp_path / "run")
+    lines = micro.dropped(tmp_path / "run")
+    assert len(lines) == 8
+    assert {line["step"] for line in lines} == {0}
+
+
+def test_processes_share_the_look(micro_world: Path, tmp_path: Path) -> None:
+    looked: list[int] = []
+
+    class Objective:
+        def look(self, index: int) -> None:
+            looked.append(index)
+            if index in (5, 9, 12):
+                raise RecordError("no turns", f"{index} has none")
+
+        def name(self, index: int) -> str:
+            return f"#{index}"
+
+    class Second(World):
+        def exchange(self, value: Any) -> list[Any]:
+            theirs = {"place": 0, "index": 2, "name": "#2", "reason": "missing", "message": "gone"}
+            return [[theirs], value]
+
+    objective: Any = Objective()
+    found = first_look(objective, [2, 5, 7, 9, 11, 12], 2, Second(1, 2), micro.Recorder())
+    assert sorted(looked) == [5, 9, 12]
+    assert [(each.place, each.index, each.reason) for each in found] == [
+        (0, 2, "missing"),
+        (1, 5, "no turns"),
+        (3, 9, "no turns"),
+        (5, 12, "no turns"),
+    ]

@@ -110,13 +110,14 @@ def test_nothing_sound_is_none(tmp_path: Path) -> None:
 
 
 def test_no_flipped_bit_of_the_record_passes_for_a_newer_version_or_for_other_content(tmp_path: Path) -> None:
-    """Every bit of it: format 1 is one bit from 3, 5, 9."""
+    """Every bit where the format stands (1 is one bit from 3, 5, 9), one of every byte after it."""
     _checkpoints(tmp_path, 1)
     folder = tmp_path / "align-0000001"
-    record, refused = folder / "complete.json", 0
+    record, refused, tried = folder / "complete.json", 0, 0
     content, meant = record.read_bytes(), json.loads(record.read_text())
     for place in range(len(content)):
-        for bit in range(8):
+        for bit in range(8) if place < 20 else [place % 8]:
+            tried += 1
             flipped = bytearray(content)
             flipped[place] ^= 1 << bit
             record.write_bytes(flipped)
@@ -129,7 +130,7 @@ def test_no_flipped_bit_of_the_record_passes_for_a_newer_version_or_for_other_co
             else:
                 found = json.loads(flipped)
                 assert found["sha256"] == meant["sha256"]
-    assert refused > 0.9 * 8 * len(content)  # else white space, or the record's own digest
+    assert refused > 0.95 * tried  # else white space, or the name of the record's own digest
 
 
 def test_what_was_dropped_is_part_of_the_state(micro_world: Path, tmp_path: Path) -> None:

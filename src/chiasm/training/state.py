@@ -117,8 +117,9 @@ def check_complete(folder: Path, rank: int = 0, size: int = 1) -> None:
     try:
         record = json.loads((folder / _RECORD).read_text())
         version, digests = int(record["format"]), dict(record["sha256"])
-        if record.pop("self", None) != _digest_of(record) and version > FORMAT:
-            raise ValueError("a format nobody wrote")  # a flipped bit, not a newer version
+        known = record.pop("self", None)
+        if known != _digest_of(record) and (known is not None or version > FORMAT):  # older records had none
+            raise ValueError("not what was written")
     except (OSError, ValueError, TypeError, KeyError):
         raise UserError(f"{folder} has no readable {_RECORD}: it was never finished, or is damaged") from None
     if version > FORMAT:
