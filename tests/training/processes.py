@@ -59,7 +59,7 @@ def start(groups: list[tuple[int, list[Job]]], folder: Path) -> list[list[list[d
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

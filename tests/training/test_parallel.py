@@ -32,6 +32,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+pytestmark = pytest.mark.timeout(300)  # the first test pays for all the runs
+
+
 class Place:
     """Recipes of this file, each with the folder of the run of one process that did it, and what several said."""
 
