@@ -31,7 +31,7 @@ KINDS = ("any time", "any time", "in a save", "between stages")
 
 def recipe(folder: Path) -> Recipe:
     """A checkpoint a step, samples that are left out before and during training, dropout in the last stage."""
-    world = dataset.write(folder / "world", num_train=24, num_val=4).folder
+    world = dataset.write(folder / "world", num_train=14, num_val=4).folder
     records = micro.records(world)
     records[3] = {**records[3], "image": "absent.png"}
     (world / "images" / "torn.png").write_bytes((world / "images" / records[5]["image"]).read_bytes()[:-100])
@@ -42,7 +42,9 @@ def recipe(folder: Path) -> Recipe:
         f"stages.instruct.data.records={folder / 'records.json'}",
         "stages.instruct.data.max_dropped=0.5",
         "stages.instruct.lora={rank: 2, alpha: 4, dropout: 0.2}",
-        "stages.instruct.steps=10",  # 40 samples of 24: into the second epoch
+        "stages.talk.steps=2",
+        "stages.align.steps=2",
+        "stages.instruct.steps=5",  # 20 samples of 14: into the second epoch
         "save_every=1",
         stages=("talk", "align", "instruct"),
     )
@@ -77,7 +79,7 @@ def ended(child: int, within: float = 120.0) -> int:
 def killed(child: int, folder: Path, kind: str, rng: random.Random, lasts: float) -> bool:
     """Kill a run at a moment of this kind; whether it still ran."""
     begin, after = time.monotonic(), rng.uniform(0, lasts * 0.95)
-    number, seen = rng.randrange(1, 12 if kind == "in a save" else 3), set()
+    number, seen = rng.randrange(1, 9 if kind == "in a save" else 3), set()
     while os.waitpid(child, os.WNOHANG) == (0, 0):
         if kind == "in a save":
             seen |= set(folder.glob("checkpoints/.*.writing"))

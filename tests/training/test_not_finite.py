@@ -104,6 +104,9 @@ def test_again_from_there_ends_the_run_with_what_was_saved_sound(micro_world: Pa
     recorder = micro.Recorder()
     with pytest.raises(UserError, match=r"became (nan|inf).*3 steps in a row, again after.*optim\.lr.*skipped\.jsonl"):
         run(micro.recipe(micro_world, *change, *more, stages=("align",)), tmp_path / "run", reporter=recorder)
+    for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines():
+        assert "NaN" not in line
+        assert "Infinity" not in line
     assert sum("back to the checkpoint" in note for note in recorder.notes) == 1
     for path in state.newest_first(tmp_path / "run" / "checkpoints", "align"):
         state.check_complete(path)

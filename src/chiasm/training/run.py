@@ -1,8 +1,8 @@
 """A run: a recipe's stages one after the other in one folder, from nothing or from where it stopped.
 
 The folder holds `recipe.yaml` (resolved), `run.json` (identity and digests of the data), `metrics.jsonl`,
-`dropped.jsonl`, `checkpoints/` of the stage in progress, `stages/` with what each finished stage trained, and `final/`,
-the finished model.
+`dropped.jsonl`, `skipped.jsonl`, `checkpoints/` of the stage in progress, `stages/` with what each finished stage
+trained, and `final/`, the finished model. While a process trains in it there is a lock as well.
 """
 
 from __future__ import annotations
