@@ -4,9 +4,11 @@ Prints, for a served model (a folder, or random weights of a 135M Llama behind a
 `--clients` picture chats of `--tokens` tokens are side by side than one after the other; the time to the first token of
 a second question about a picture against the first; with `--minutes`, that many minutes of as many streams with mixed
 pictures, whether each ended as it should, with the answer it gives alone, and what became of the memory; with
-`--vanish`, how a server is after so many clients have left without a word.
+`--vanish`, how a server is after so many clients have left without a word; with `--peer`, how long `transformers serve`
+takes for the same chats with the same weights (needs `pip install transformers[serving]`).
 
     python -m bench.serving --minutes 0.2 --vanish 50
+    python -m bench.serving --peer
     python -m bench.serving --model runs/demo/final --minutes 10 --clients 16 --vanish 200
 """
 
@@ -18,11 +20,17 @@ import http.client
 import io
 import json
 import multiprocessing
+import os
 import random
 import socket
 import statistics
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,23 +59,24 @@ class Heard:
     seconds: float
     seconds_to_first: float
     num_answer: int
-    is_whole: bool  # one finish reason, then [DONE]
+    num_prompt: int
+    is_whole: bool  # one finish reason, then [DONE], which transformers leaves out
 
 
-def request(url: str, text: str, num_tokens: int) -> bytes:
+def request(url: str, text: str, num_tokens: int, model: str = NAME) -> bytes:
     content = [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": text}]
-    body = {"model": NAME, "messages": [{"role": "user", "content": content}], "max_tokens": num_tokens}
+    body = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": num_tokens}
     return json.dumps({**body, "stream": True, "stream_options": {"include_usage": True}}).encode()
 
 
-def listen(port: int, body: bytes) -> Heard:
+def listen(port: int, body: bytes, is_peer: bool = False) -> Heard:
     """Ask, and read the stream to its end."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     begun = time.perf_counter()
     connection.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
     response = connection.getresponse()
     pieces: list[str] = []
-    finishes, num_answer, first, last = 0, 0, 0.0, ""
+    finishes, used, first, last = 0, {"completion_tokens": 0, "prompt_tokens": 0}, 0.0, ""
     while line := response.readline():
         if not line.startswith(b"data: "):
             continue
@@ -76,15 +85,39 @@ def listen(port: int, body: bytes) -> Heard:
             continue
         event = json.loads(last)
         if event.get("usage"):
-            num_answer = event["usage"]["completion_tokens"]
+            used = event["usage"]
         for choice in event.get("choices", ()):
             if choice["delta"].get("content"):
                 first = first or time.perf_counter() - begun
                 pieces.append(choice["delta"]["content"])
-            finishes += choice["finish_reason"] is not None
+            finishes += choice.get("finish_reason") is not None
     connection.close()
-    is_whole = response.status == 200 and finishes == 1 and last == "[DONE]"
-    return Heard("".join(pieces), time.perf_counter() - begun, first, num_answer, is_whole)
+    is_whole = response.status == 200 and finishes == 1 and (is_peer or last == "[DONE]")
+    seconds = time.perf_counter() - begun
+    return Heard("".join(pieces), seconds, first, used["completion_tokens"], used["prompt_tokens"], is_whole)
+
+
+def random_weights() -> tuple[Any, Any]:
+    """A model and its processor: 135M-shaped, of random weights that write letters and never end an answer."""
+    import torch
+
+    from bench.generation import LANGUAGE
+    from chiasm.models.config import LlavaConfig
+    from chiasm.models.llava import Llava
+    from chiasm.processing.images import ImageProcessing
+    from chiasm.processing.processor import Processor
+    from tests.backends.tiny import byte_tokenizer
+
+    torch.manual_seed(0)
+    vision = {"model_type": "clip_vision_model", "hidden_size": 256, "intermediate_size": 1024}
+    vision |= {"num_hidden_layers": 6, "num_attention_heads": 4, "image_size": 112, "patch_size": 14}
+    language = {"model_type": "llama", **LANGUAGE["135m"], "max_position_embeddings": 2048}
+    weights = Llava(LlavaConfig(vision=vision, language=language, image_token_id=258))
+    with torch.no_grad():
+        head: Any = weights.language_model
+        head.lm_head.weight[94:] = 0  # the likeliest of the first ids, the printable letters of ASCII, is above 0
+    images = ImageProcessing(policy="pad", size=112, patch_size=14)
+    return weights, Processor(byte_tokenizer(), "vicuna_v1", images, image_token_id=258)
 
 
 def assistant(model: str | None) -> Any:
@@ -93,34 +126,17 @@ def assistant(model: str | None) -> Any:
 
     from chiasm.backends.local import LocalChatModel
 
-    torch.manual_seed(0)
-    if model is not None:
-        found = LocalChatModel.load(model, dtype="float32")
-    else:
-        from bench.generation import LANGUAGE
-        from chiasm.models.config import LlavaConfig
-        from chiasm.models.llava import Llava
-        from chiasm.processing.images import ImageProcessing
-        from chiasm.processing.processor import Processor
-        from tests.backends.tiny import byte_tokenizer
-
-        vision = {"model_type": "clip_vision_model", "hidden_size": 256, "intermediate_size": 1024}
-        vision |= {"num_hidden_layers": 6, "num_attention_heads": 4, "image_size": 112, "patch_size": 14}
-        language = {"model_type": "llama", **LANGUAGE["135m"], "max_position_embeddings": 2048}
-        weights = Llava(LlavaConfig(vision=vision, language=language, image_token_id=258))
-        images = ImageProcessing(policy="pad", size=112, patch_size=14)
-        processor = Processor(byte_tokenizer(), "vicuna_v1", images, image_token_id=258)
-        found = LocalChatModel(weights, processor)
+    if model is None:
+        return LocalChatModel(*random_weights())
+    found = LocalChatModel.load(model, dtype="float32")
     head, ends = found.model.logits, sorted(found.processor.end_ids)
 
     def endless(x: torch.Tensor) -> torch.Tensor:
         logits: torch.Tensor = head(x).clone()
         logits[..., ends] = -torch.inf
-        if model is None:
-            logits[..., 94:] = -torch.inf  # what is left are the printable letters of ASCII
         return logits
 
-    found.model.logits = endless
+    found.model.logits = endless  # type: ignore[method-assign]
     return found
 
 
@@ -159,6 +175,78 @@ def side_by_side(port: int, clients: int, num_tokens: int, runs: int) -> None:
         ratios.append(took[0] / took[1])
         print(f"  one after another {took[0]:.2f} s, side by side {took[1]:.2f} s: {ratios[-1]:.2f} x", flush=True)
     print(f"{clients} picture chats of {num_tokens} tokens: {statistics.median(ratios):.2f} x (median)")
+
+
+@contextmanager
+def peer(threads: int) -> Iterator[tuple[int, str]]:
+    """`transformers serve` with the weights of `random_weights`: its port, and what it calls the model.
+
+    One request after another, as it is without `--continuous-batching`, which runs a LLaVA without its pictures.
+    """
+    from chiasm.checkpoints import save
+
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
+        name = str(Path(folder) / "model")
+        save(name, *random_weights())
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        command = [str(Path(sys.executable).with_name("transformers")), "serve", name, "--device", "cpu"]
+        command += ["--dtype", "float32", "--host", "127.0.0.1", "--port", str(port)]
+        offline = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(threads)}
+        log = (Path(folder) / "log").open("w+")
+        process = subprocess.Popen(command, env={**os.environ, **offline}, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            while not _answers(port):
+                if process.poll() is not None:
+                    sys.exit((Path(folder) / "log").read_text()[-2000:])
+                time.sleep(0.2)
+            yield port, name
+        finally:
+            process.terminate()
+            process.wait(20)
+            log.close()
+
+
+def _answers(port: int) -> bool:
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+
+
+def against_peer(port: int, clients: int, num_tokens: int, runs: int, threads: int) -> None:
+    """The same chats side by side with both, in turns."""
+    with peer(threads) as (theirs, name):
+        listen(theirs, request(picture(0), "Warm up.", 4, name), is_peer=True)
+        ratios, seed = [], 9000
+        for run in range(runs):
+            took, heard = [0.0, 0.0], [list[Heard](), list[Heard]()]
+            for side in (0, 1) if run % 2 else (1, 0):
+                asked = [
+                    request(picture(seed + i), f"Question {i}?", num_tokens, name if side else NAME)
+                    for i in range(clients)
+                ]
+                with ThreadPoolExecutor(clients) as pool:
+                    begun = time.perf_counter()
+                    heard[side] = list(
+                        pool.map(listen, [theirs if side else port] * clients, asked, [bool(side)] * clients)
+                    )
+                took[side] = time.perf_counter() - begun
+                assert all(h.is_whole and h.num_answer == num_tokens for h in heard[side]), heard[side]
+            seed += clients
+            alike = sum(a.text == b.text and a.num_prompt == b.num_prompt for a, b in zip(*heard, strict=True))
+            ratios.append(took[1] / took[0])
+            print(
+                f"  chiasm {took[0]:.2f} s, transformers {took[1]:.2f} s: {ratios[-1]:.2f} x; {alike} of {clients} "
+                "answers the same",
+                flush=True,
+            )
+    print(
+        f"{clients} picture chats of {num_tokens} tokens: {statistics.median(ratios):.2f} x transformers serve (median)"
+    )
 
 
 def second_question(port: int, runs: int) -> None:
@@ -234,7 +322,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=0.0)
     parser.add_argument("--vanish", type=int, default=0)
+    parser.add_argument("--peer", action="store_true", help="compare with `transformers serve`")
     options = parser.parse_args()
+    if options.peer and options.model:
+        parser.error("--peer compares random weights: a trained model would end its answers, at another place each")
 
     from chiasm.serving.listening import bound
 
@@ -249,6 +340,8 @@ def main() -> None:
             listen(port, request(picture(seed), "Warm up.", 16))
         side_by_side(port, options.clients, options.tokens, options.runs)
         second_question(port, 5)
+        if options.peer:
+            against_peer(port, options.clients, options.tokens, options.runs, options.threads)
         if options.minutes:
             hours(port, options.minutes, options.clients)
         if options.vanish:

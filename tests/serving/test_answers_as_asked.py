@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -164,6 +165,11 @@ def test_any_object_will_do_for_json_object(server: Running) -> None:
         (by_schema({"type": "string", "pattern": "(?=a)b"}), "response_format"),
         (by_schema({"type": "string", "description": "x" * 70_000}), "response_format"),
         (by_schema({"type": "string", "enum": ["\ud800"]}), "response_format"),
+        (by_schema({"const": "x" * 2000}), "response_format"),
+        (by_schema({"type": "integer", "multipleOf": 999_983}), "response_format"),
+        (by_schema({"allOf": [{"type": "integer", "multipleOf": m} for m in (997, 991)]}), "response_format"),
+        (by_schema({"type": "array", "uniqueItems": True}), "response_format"),
+        (by_schema(json.loads('{"items":' * 300 + "{}" + "}" * 300)), "response_format"),
         (by_schema([]), "response_format.json_schema.schema"),
         ({"type": "json_schema"}, "response_format.json_schema"),
         ({"type": "json_schema", "json_schema": {"name": "a b", "schema": {}}}, "response_format.json_schema.name"),
@@ -175,8 +181,10 @@ def test_any_object_will_do_for_json_object(server: Running) -> None:
 )
 def test_schemas_that_cannot_be_kept_to_are_refused(server: Running, wanted: object, param: str) -> None:
     for stream in (False, True):
+        begun = time.monotonic()
         status, reply = server.ask(question(response_format=wanted, stream=stream))
         assert (status, reply["error"]["param"]) == (400, param), reply
+        assert time.monotonic() - begun < 2
 
 
 def test_the_librarys_own_options_are_not_the_clients(server: Running) -> None:

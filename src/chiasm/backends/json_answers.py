@@ -9,6 +9,7 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from chiasm.processing.tokens import PieceTokenizer
 
 # All ours; llguidance's own bounds are five to ten times as high.
 _LARGEST = 64 << 10
+_LONGEST_WORD = 1000  # of a pattern, a constant, a name: a constant of 60,000 letters takes 40 ms a token
+_LARGEST_MULTIPLE = 10_000  # of all `multipleOf` together: 999,983 alone takes llguidance ten seconds and 400 MB
 _LIMITS = {
     "initial_lexer_fuel": 200_000,
     "step_lexer_fuel": 50_000,
@@ -28,7 +31,7 @@ _LIMITS = {
 }
 _REMEMBERED = 64
 # One way to write a value, without blanks to choose: small models would write nothing but these.
-_LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+_LAYOUT = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": False}
 _FAILED = "the schema is too complex to be followed"
 
 
@@ -81,6 +84,7 @@ def _compiled(llguidance: Any, words: Any, schema: str) -> Any:
         raise UserError(f"the schema is {json.dumps(value)[:40]}: expected a JSON object")
     # The library's own key for its options, which are not the asker's to choose.
     value.pop("x-guidance", None)
+    _check_cost(value)
     try:
         grammar = llguidance.LLMatcher.grammar_from_json_schema(value, overrides=_LAYOUT)
     except (ValueError, RecursionError) as error:
@@ -93,6 +97,38 @@ def _compiled(llguidance: Any, words: Any, schema: str) -> Any:
     if matcher.is_error():
         raise UserError(_FAILED)
     return matcher
+
+
+def _check_cost(schema: dict[str, Any]) -> None:
+    """Raise `UserError` for what llguidance itself does not bound."""
+    waiting: list[object] = [schema]
+    multiple = 1
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            multiple *= max(1, _multiple(value.get("multipleOf")))
+            # What only describes may be long.
+            words = [*value, *(word for key, word in value.items() if key not in ("title", "description", "$comment"))]
+            waiting.extend(words)
+        elif isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, str) and len(value) > _LONGEST_WORD:
+            raise UserError(
+                f"the schema has a string of {len(value):,} characters, at most {_LONGEST_WORD:,} are taken"
+            )
+    if multiple > _LARGEST_MULTIPLE:
+        raise UserError(
+            f"the schema asks for multiples of numbers too large to be followed: {_LARGEST_MULTIPLE:,} at most"
+        )
+
+
+def _multiple(value: object) -> int:
+    """What the multiples of a number cost: itself, without its point."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 1
+    if value == int(value):
+        return abs(int(value))
+    return int("".join(map(str, Decimal(repr(value)).as_tuple().digits)))
 
 
 class _Following:

@@ -5,6 +5,7 @@ It knows the processor and what a prompt is made of, but neither the model nor h
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import threading
 from collections import OrderedDict
@@ -56,14 +57,14 @@ class Opened:
 class Album:
     """The pictures opened last, so that neighbouring questions about one open it once. Safe to share between threads.
 
-    Bytes are remembered, and `paths` if those stay what they are; arrays and PIL images may change and are looked at
-    each time.
+    Bytes are remembered by their digest, and `paths` if those stay what they are; arrays and PIL images may change and
+    are looked at each time.
     """
 
     def __init__(self, processor: Processor, max_bytes: int = _ALBUM_BYTES, *, paths: bool = True) -> None:
         self._processor, self._max_bytes = processor, max_bytes
         self._remembered = (str, Path, bytes) if paths else (bytes,)
-        self._kept: OrderedDict[object, Opened] = OrderedDict()
+        self._kept: OrderedDict[str | bytes, Opened] = OrderedDict()
         self._num_bytes = 0
         self._lock = threading.Lock()
         self._opening = threading.Semaphore(_OPENED_AT_ONCE)
@@ -72,17 +73,18 @@ class Album:
         """The picture `source`; raises `PictureError` when it cannot be used."""
         if not isinstance(source, self._remembered):
             return self._opened(source)
+        key = hashlib.sha256(source).digest() if isinstance(source, bytes) else str(source)
         with self._lock:
-            if source in self._kept:
-                self._kept.move_to_end(source)
-                return self._kept[source]
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
         opened = self._opened(source)
         with self._lock:
-            if source not in self._kept:
-                self._kept[source] = opened
-                self._num_bytes += _num_bytes(source, opened)
+            if key not in self._kept:
+                self._kept[key] = opened
+                self._num_bytes += opened.pixels.nbytes
             while self._num_bytes > self._max_bytes and len(self._kept) > 1:
-                self._num_bytes -= _num_bytes(*self._kept.popitem(last=False))
+                self._num_bytes -= self._kept.popitem(last=False)[1].pixels.nbytes
         return opened
 
     def _opened(self, source: object) -> Opened:
@@ -90,10 +92,6 @@ class Album:
             picture = open_picture(source, self._processor.limits)
             images = self._processor.images
             return Opened(images.layout(*picture.size), images.pixels(picture), fingerprint(picture))
-
-
-def _num_bytes(source: object, opened: Opened) -> int:
-    return opened.pixels.nbytes + (len(source) if isinstance(source, bytes) else 0)
 
 
 class PromptWriter:

@@ -30,6 +30,7 @@ from chiasm.serving.desk import Desk
 from chiasm.serving.faults import Refused, broken
 from chiasm.serving.metrics import CONTENT_TYPE, Metrics, resident_bytes
 from chiasm.serving.pictures import PictureGuard
+from chiasm.serving.trimming import Trimming
 
 log = logging.getLogger("chiasm.serving")
 
@@ -93,6 +94,7 @@ class Server:
             settings.count,
             settings.tells_likely,
             settings.check_schema,
+            Trimming(lambda: self.desk.num_in == 0),
         )
         self._page = page.files()
         self._openapi = openapi.document(
@@ -138,7 +140,9 @@ class Server:
             ThreadPoolExecutor(2, thread_name_prefix="chiasm-pictures") as pictures,
         ):
             self._house.threads, self._house.picture_threads = answers, pictures
+            self._house.trimming.begin()
             yield
+            self._house.trimming.close()
 
     def _count(self, route: str, status: int) -> None:
         self.metrics.requests[route, status] += 1
@@ -161,6 +165,7 @@ class Server:
                 response = await ask(Asking(self._house, request))
             except Refused as refused:
                 response = JSONResponse(refused.body, refused.status, {**refused.headers})
+                refused.forget()
             except Exception:
                 log.exception("a request failed")
                 response = JSONResponse(broken().body, 500)

@@ -27,6 +27,7 @@ from chiasm.serving.desk import Desk
 from chiasm.serving.faults import Refused, broken
 from chiasm.serving.metrics import Metrics
 from chiasm.serving.pictures import PictureGuard
+from chiasm.serving.trimming import Trimming
 
 log = logging.getLogger("chiasm.serving")
 
@@ -50,6 +51,7 @@ class House:
     count: Callable[[Conversation], tuple[int, tuple[int, ...], int | None]] | None
     tells_likely: bool
     check_schema: Callable[[str], None] | None
+    trimming: Trimming
     threads: ThreadPoolExecutor = field(init=False)
     picture_threads: ThreadPoolExecutor = field(init=False)
 
@@ -109,6 +111,7 @@ class Asking:
 
     async def _read(self) -> wire.Asked:
         """The checked request; from here on it has a place."""
+        self._held.callback(self._house.trimming.ended, self._house.picture_threads)
         headers = dict(self._request.scope["headers"])
         body = await self._held.enter_async_context(self._house.bodies.read(headers, self._request.receive))
         self._begun = time.monotonic()
@@ -120,9 +123,15 @@ class Asking:
         await self._held.enter_async_context(self._house.desk.place())
         self._gone = asyncio.create_task(self._disconnected())
         self._cut = asyncio.create_task(self._house.desk.cut())
-        self._held.callback(self._cut.cancel)
-        self._held.callback(self._gone.cancel)
+        self._held.callback(self._watch_no_more)
         return asked
+
+    def _watch_no_more(self) -> None:
+        self._gone.cancel()
+        self._cut.cancel()
+        # A cancelled task knows where it was: in a method of this object. Without the way back, both are gone at once,
+        # and the request's pictures with them, not when the collector next comes by.
+        del self._gone, self._cut
 
     def _check_abilities(self, asked: wire.Asked) -> None:
         """Raise `Refused` for what this model cannot do."""
@@ -195,6 +204,7 @@ class Asking:
             self._house.metrics.vanished += 1
         except Refused as refused:
             yield replies.failure(refused.body)
+            refused.forget()
 
     async def _within(self, work: Awaitable[_Made]) -> _Made:
         """What `work` gives, unless the client, the time or the server ends first. Its errors become ours."""

@@ -25,6 +25,13 @@ class Refused(Exception):
         self.status, self.param, self.code = status, param, code
         self.retry_after, self.close = retry_after, close
 
+    def forget(self) -> None:
+        """Let go of the frames it came through, which may hold pictures: tasks that failed refer back to them."""
+        error: BaseException | None = self
+        while error is not None:
+            error.__traceback__ = None
+            error = error.__context__
+
     @property
     def type(self) -> str:
         """OpenAI's word for the kind of error."""

@@ -18,7 +18,9 @@ def document(model: str, *, keyed: bool, counts_tokens: bool) -> dict[str, Any]:
     """The document of a server of `model`; `keyed`: it wants a key."""
     _, schemas = models_json_schema([(ChatRequest, "validation")], ref_template=_REF)
     components = {**schemas["$defs"], **_answers()}
-    components["ChatRequest"]["properties"]["model"]["example"] = model
+    asking = components["ChatRequest"]
+    asking["properties"]["model"] = {"const": model, "description": "The one model here; without it the answer is 404."}
+    asking["required"] = ["model", *asking["required"]]
     completion = {
         "200": {
             "description": "The answer, or the events of a stream of it",

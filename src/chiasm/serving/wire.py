@@ -59,25 +59,28 @@ class TextPart(_Read):
     text: str
 
 
+_SomeParts = Field(min_length=1, max_length=5000)
+
+
 class System(_Read):
     """Instructions for the whole conversation; the first message, if any."""
 
     role: Literal["system", "developer"]
-    content: str | Annotated[list[TextPart], Field(min_length=1)]
+    content: str | Annotated[list[TextPart], _SomeParts]
 
 
 class User(_Read):
     """A turn of the user."""
 
     role: Literal["user"]
-    content: str | Annotated[list[Annotated[TextPart | ImagePart, Field(discriminator="type")]], Field(min_length=1)]
+    content: str | Annotated[list[Annotated[TextPart | ImagePart, Field(discriminator="type")]], _SomeParts]
 
 
 class Assistant(_Read):
     """A turn of the assistant."""
 
     role: Literal["assistant"]
-    content: str | Annotated[list[TextPart], Field(min_length=1)]
+    content: str | Annotated[list[TextPart], _SomeParts]
 
 
 class StreamOptions(_Read):
@@ -150,7 +153,7 @@ class ChatRequest(_Read):
     presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     logit_bias: Annotated[dict[str, Any], Field(max_length=0)] | None = None
-    modalities: list[Literal["text"]] | None = None
+    modalities: Annotated[list[Literal["text"]], Field(max_length=10)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +273,7 @@ def _bad_field(error: ValidationError) -> Refused:
     top = str(complaints[0]["loc"][0]) if complaints[0]["loc"] else ""
     if top in _NOT_HERE:
         return Refused(400, _NOT_HERE[top], param=top, code="unsupported_value")
-    found = max((c for c in complaints if str(c["loc"][:1]) == str(complaints[0]["loc"][:1])), key=_depth)
+    found = max((c for c in complaints if str(c["loc"][:1]) == str(complaints[0]["loc"][:1])), key=_telling)
     # Of a union told apart by a word, that word is in the place too, in front of what may be a field of the same name.
     places = [
         p for p, after in zip(found["loc"], (*found["loc"][1:], None), strict=True) if _is_written(p) and p != after
@@ -280,8 +283,8 @@ def _bad_field(error: ValidationError) -> Refused:
     return Refused(400, message, param=param or None, code="missing" if found["type"] == "missing" else "invalid_value")
 
 
-def _depth(complaint: Any) -> int:
-    return sum(map(_is_written, complaint["loc"]))
+def _telling(complaint: Any) -> tuple[int, bool]:
+    return sum(map(_is_written, complaint["loc"])), complaint["type"] == "too_long"
 
 
 def _is_written(place: int | str) -> bool:
