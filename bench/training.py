@@ -20,16 +20,19 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional as F
+from tokenizers import Tokenizer
 
+from bench import step_kinds
 from bench.generation import LANGUAGE, VISION
 from chiasm.models.config import LlavaConfig
 from chiasm.models.llava import Llava
+from chiasm.processing.batch import pad
 from chiasm.processing.images import ImageProcessing
 from chiasm.processing.processor import Example, Processor
 from chiasm.processing.tokens import PieceTokenizer
@@ -63,17 +66,22 @@ class Setting:
     cached: bool = True
     compile: bool = False
     peer: str = "autocast"
-    profile: bool = False
+    profile: str = ""
+    """kinds: the last step's time is measured by kind of work; names: and the dearest operators are printed."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """`seconds` and `losses` by step, `caching` seconds before the first, gigabytes at the highest."""
+    """`seconds` and `losses` by step, `caching` seconds before the first, gigabytes at the highest.
+
+    `kinds`: seconds of a profiled step, which is not among the others.
+    """
 
     seconds: list[float]
     losses: list[float]
     caching: float
     gigabytes: float
+    kinds: dict[str, float] = field(default_factory=dict)
 
 
 def write_samples(data: Path, folder: Path, count: int) -> None:
@@ -92,8 +100,6 @@ def write_samples(data: Path, folder: Path, count: int) -> None:
 
 def build(setting: Setting) -> tuple[Llava, Processor]:
     """Our model with seeded weights, and its processor."""
-    from tokenizers import Tokenizer
-
     torch.manual_seed(0)
     model = Llava(
         LlavaConfig(vision=VISION, language={"model_type": "llama", **LANGUAGE["135m"]}, image_token_id=IMAGE)
@@ -200,8 +206,6 @@ def their_model(setting: Setting, model: Llava) -> Any:
 
 def padded(samples: list[Example]) -> dict[str, torch.Tensor]:
     """What a padding collator makes of samples."""
-    from chiasm.processing.batch import pad
-
     batch = pad(samples, "right")
     batch["pixel_values"] = batch.pop("pixels")
     return batch
@@ -211,19 +215,24 @@ def timed(
     given: Iterator[list[Example]], step: Callable[[list[Example]], float], caching: float, setting: Setting
 ) -> Measured:
     """Time of each step, the preparation of its samples included."""
-    now, seconds, losses = CLOCKS[setting.clock], [], []
+    now, seconds, losses, kinds = CLOCKS[setting.clock], [], [], dict[str, float]()
     forget_highest()
+    last = -(-setting.num_samples // setting.batch) - 1
     begin = now()
     for number, samples in enumerate(given):
-        if setting.profile and number == 1:
-            with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
-                losses.append(step(samples))
-            print(profiled.key_averages().table(sort_by="self_cpu_time_total", row_limit=14, max_name_column_width=44))
+        prepared = now() - begin
+        if setting.profile and number == last:
+            loss, kinds, profile = step_kinds.profiled(partial(step, samples))
+            kinds["data"] = prepared
+            if setting.profile == "names":
+                table = profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=14)
+                print(f"{table}\n{step_kinds.as_text(kinds)}")
         else:
-            losses.append(step(samples))
-        seconds.append(now() - begin)
+            loss = step(samples)
+            seconds.append(now() - begin)
+        losses.append(loss)
         begin = now()
-    return Measured(seconds, losses, caching, highest_gigabytes())
+    return Measured(seconds, losses, caching, highest_gigabytes(), kinds)
 
 
 def forget_highest() -> None:
@@ -262,18 +271,6 @@ def measured(setting: Setting, data: Path) -> Measured:
     return found
 
 
-def peak(dtype: torch.dtype, clock: str) -> float:
-    """GFLOP a second of the largest plain matrix product, the best of some."""
-    a, b = (torch.randn(3072, 3072).to(dtype) for _ in range(2))
-    F.linear(a, b)
-    best = float("inf")
-    for _ in range(5):
-        begin = CLOCKS[clock]()
-        F.linear(a, b)
-        best = min(best, CLOCKS[clock]() - begin)
-    return 2 * 3072**3 / best / 1e9
-
-
 def gflop_a_token(stage: int) -> float:
     """Matrix products of a step through the decoder, for one token: forward, for inputs, and for weights in stage 2."""
     size = LANGUAGE["135m"]
@@ -293,8 +290,6 @@ def num_tokens(setting: Setting, data: Path) -> float:
 
 def compare(base: Setting, data: Path, runs: int) -> None:
     """One stage: rates with a warm cache, over an epoch that begins without one, and memory."""
-    from dataclasses import replace
-
     cold, warm, theirs = [], [], []
     for number in range(runs):
         fresh = base.folder / f"cold{base.stage}{number}"
@@ -303,7 +298,7 @@ def compare(base: Setting, data: Path, runs: int) -> None:
             (fresh / name).write_bytes((base.folder / name).read_bytes())
         if number == 0:
             cold.append(measured(replace(base, folder=fresh), data))
-        warm.append(measured(replace(base, folder=base.folder / f"cold{base.stage}0"), data))
+        warm.append(measured(replace(base, folder=base.folder / f"cold{base.stage}0", profile="kinds"), data))
         theirs.append(measured(replace(base, side="theirs"), data))
     rate = {
         name: base.batch
@@ -320,17 +315,16 @@ def compare(base: Setting, data: Path, runs: int) -> None:
     print(f"{name:<10} one epoch     {epoch[0]:8.1f} s   {epoch[1]:8.1f} s   {epoch[1] / epoch[0]:6.2f}")
     print(f"{name:<10} peak memory   {highest[0]:8.2f} GB  {highest[1]:8.2f} GB  {highest[0] / highest[1]:6.2f}")
     torch.set_num_threads(base.threads)
-    top = peak(base.dtype, base.clock)
+    top = step_kinds.product_peak(base.dtype, CLOCKS[base.clock])
     print(
         f"{name:<10} {tokens:.0f} tokens a sample, {per_second:.0f} GFLOP a second in the decoder's matrix products: "
-        f"{per_second / top:.0%} of the {top:.0f} of one plain product",
+        f"{per_second / top:.0%} of the {top:.0f} of one plain product\n"
+        f"{name:<10} a step: {step_kinds.as_text(warm[0].kinds)}",
         flush=True,
     )
 
 
 def compare_losses(base: Setting, data: Path) -> None:
-    from dataclasses import replace
-
     exact = replace(base, dtype=torch.float32, num_samples=20, batch=2, compile=False)
     exact.folder.joinpath("exact").mkdir(exist_ok=True)
     mine, other = measured(exact, data), measured(replace(exact, side="theirs"), data)
@@ -355,7 +349,7 @@ def main() -> None:
     parser.add_argument("--peer", choices=["autocast", "bfloat16"], default="autocast", help="how the peer computes")
     parser.add_argument("--cpu-time", action="store_true", help="count processor time (needs --threads 1)")
     parser.add_argument("--losses", action="store_true", help="compare losses in float32 only")
-    parser.add_argument("--profile", action="store_true", help="print where our second step's time goes, and stop")
+    parser.add_argument("--profile", action="store_true", help="print where our second step's time goes")
     options = parser.parse_args()
     if options.cpu_time and options.threads != 1:
         parser.error("--cpu-time adds up the time of all threads: it needs --threads 1")
@@ -380,10 +374,10 @@ def main() -> None:
                 clock=clock,
                 compile=options.compile,
                 peer=options.peer,
-                profile=options.profile,
+                profile="names" if options.profile else "",
             )
             if options.profile:
-                measured(base, options.data)
+                measured(replace(base, num_samples=2 * base.batch), options.data)
                 continue
             if not options.losses:
                 compare(base, options.data, options.runs)
