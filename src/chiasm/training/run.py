@@ -284,6 +284,8 @@ def _train(
     # What is to be divided never lies whole on a GPU.
     divided = divides(run.placement, objective)
     model.to("cpu" if divided else run.placement.device)
+    if (head := objective.head()) is not None:
+        head.to(model.device)  # after a divided stage it was made on the CPU
     if run.placement.layout != "replicate" and run.world.size > 1 and not divided:
         run.reporter.note(f"stage {run.name}: objective '{run.stage.objective}' is replicated, it cannot be divided")
     samples = None
