@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import chiasm
+from chiasm import bundled
 from chiasm.backends import open_model
 from chiasm.errors import UserError
 
@@ -16,8 +17,9 @@ def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_without_a_name_the_demo_is_asked_for() -> None:
-    with pytest.raises(UserError, match=r"runs/demo/final.*-m FOLDER.*chiasm demo"):
+def test_without_a_name_the_bundled_assistant_is_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bundled, "__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(UserError, match=r"no weights in .*assistant.*-m FOLDER"):
         chiasm.load()
 
 

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chiasm import bundled
 from chiasm.chat import ChatModel
 from chiasm.errors import UserError, suggest
 
 if TYPE_CHECKING:
     from chiasm.backends.local import LocalChatModel
 
-DEMO_MODEL = Path("runs/demo/final")  # where `chiasm demo` leaves its model, below the folder it was started in
 BATCHES = Path("runs/batches")  # where batch files go, a folder a model, unless the caller says where
 REMOTE = ("openai", "batchfile", "rulebook")  # what may stand before the colon of a name
 
@@ -43,7 +43,7 @@ def open_model(
     if remote:
         _refuse(local_options, f"{name} is no local model")
     if backend != "openai" or not remote:
-        _refuse({"base-url": base_url, "api-key-file": api_key_file}, f"{name or DEMO_MODEL} is no openai:NAME")
+        _refuse({"base-url": base_url, "api-key-file": api_key_file}, f"{name or bundled.NAME} is no openai:NAME")
     if not remote:
         return open_local(name, dtype=dtype, device=device, template=template)
     if backend == "openai":
@@ -66,18 +66,13 @@ def open_local(
 ) -> LocalChatModel:
     """The model called `name`: a checkpoint folder, else `owner/name` on the Hugging Face hub.
 
-    Without a name, the model `chiasm demo` left in runs/demo/final. `dtype` (float32, bfloat16, float16) and `template`
+    Without a name, the assistant that comes with chiasm. `dtype` (float32, bfloat16, float16) and `template`
     default to what the checkpoint says, `device` to the best one here. Raises `UserError` saying what was looked for.
     """
     if name is not None and not str(name).strip():
         raise UserError("the name of the model is empty: give a checkpoint folder or owner/name on the hub, or no name")
     if name is None:
-        if not DEMO_MODEL.is_dir():
-            raise UserError(
-                f"no model was named and there is none in {DEMO_MODEL}. "
-                "Name one with -m FOLDER, or run `chiasm demo` first: it trains a small one"
-            )
-        name = DEMO_MODEL
+        name = bundled.folder("assistant")
     # One letter before the colon would be a drive of Windows.
     if (written := re.match(r"([A-Za-z]\w+):(?!/)", str(name))) and not Path(name).exists():
         backend = written[1]

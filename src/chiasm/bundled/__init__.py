@@ -12,6 +12,7 @@ from typing import Literal
 from chiasm.errors import UserError
 
 Part = Literal["clip", "language", "assistant"]
+NAME = "chiasm-tiny"  # what the assistant is called where models have names
 MANIFEST = Path(__file__).parent / "manifest.json"
 
 

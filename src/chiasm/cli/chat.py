@@ -29,7 +29,7 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
         typer.Option(
             "--model",
             "-m",
-            help="A checkpoint folder, hub name or openai:NAME. [default: runs/demo/final of `chiasm demo`]",
+            help="A checkpoint folder, hub name or openai:NAME. [default: the assistant that comes with chiasm]",
         ),
     ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer.")] = 512,

@@ -155,15 +155,9 @@ def scenes(
 
 def _processor(model: str | None, template: str | None) -> Processor:
     """The processor of a checkpoint, without reading its weights."""
-    from chiasm import checkpoints
-    from chiasm.backends import DEMO_MODEL
-    from chiasm.errors import UserError
+    from chiasm import bundled, checkpoints
 
-    if model is None and not DEMO_MODEL.is_dir():
-        raise UserError(
-            "which tokenizer and image policy? Name a checkpoint with -m FOLDER, or run `chiasm demo` first"
-        )
-    return checkpoints.load_processor(model or DEMO_MODEL, template=template)
+    return checkpoints.load_processor(model or bundled.folder("assistant"), template=template)
 
 
 def _print_report(report: CheckReport) -> None:

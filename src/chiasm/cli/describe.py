@@ -148,9 +148,9 @@ def _brief(style: str, language: str, prompt: Path | None, model: str) -> Brief:
 
 def _name(model: str | None) -> str:
     """The model as descriptions name it; a folder by the same path however it was written."""
-    from chiasm.backends import DEMO_MODEL
+    from chiasm import bundled
 
-    name = str(DEMO_MODEL) if model is None else model
+    name = bundled.NAME if model is None else model
     return os.path.normpath(name) if Path(name).is_dir() else name
 
 

@@ -242,9 +242,9 @@ def _is_scored(folder: Path) -> bool:
 
 
 def _name(model: str | None) -> str:
-    from chiasm.backends import DEMO_MODEL
+    from chiasm import bundled
 
-    return str(DEMO_MODEL) if model is None else model
+    return bundled.NAME if model is None else model
 
 
 def _slug(name: str) -> str:

@@ -26,7 +26,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     model: Annotated[
         str | None,
         typer.Option(
-            "--model", "-m", help="A checkpoint folder or hub name. [default: runs/demo/final of `chiasm demo`]"
+            "--model", "-m", help="A checkpoint folder or hub name. [default: the assistant that comes with chiasm]"
         ),
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on; 0.0.0.0 lets other machines in.")] = "127.0.0.1",
@@ -63,7 +63,8 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
       chiasm serve -m FOLDER
       chiasm serve -m FOLDER --host 0.0.0.0 --api-key-file keys.txt
     """
-    from chiasm.backends import DEMO_MODEL, open_local
+    from chiasm import bundled
+    from chiasm.backends import open_local
     from chiasm.serving.app import Server, Settings
     from chiasm.serving.listening import bound, listener
     from chiasm.serving.pictures import PictureGuard
@@ -72,7 +73,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     domains = frozenset(_domain(domain) for domain in allow_media_domain or ())
     listening = bound(host, port)  # before the model: a port in use should not cost minutes
     try:
-        called = name or _name_of(model or DEMO_MODEL)
+        called = name or (_name_of(model) if model else bundled.NAME)
         answerer: LocalChatModel | None = None
 
         def count(conversation: Conversation) -> tuple[int, tuple[int, ...], int | None]:
