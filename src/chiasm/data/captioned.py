@@ -45,7 +45,7 @@ class CaptionedPictures:
                 by_id = {image["id"]: _picture(image) for image in coco["images"]}
             for annotation in coco["annotations"]:
                 _of(by_id, annotation, path).captions.append(sys.intern(str(annotation["caption"])))
-        self.categories: dict[int, str] = {}
+        self.categories: dict[int | str, str] = {}
         if instances is not None:
             coco = _read(instances, digest, "instances", ("image_id", "bbox"))
             self.categories = {entry["id"]: str(entry["name"]) for entry in _named(coco.get("categories", []))}
@@ -61,7 +61,8 @@ class CaptionedPictures:
         """What is said of a box; empty where nothing is. Raises `RecordError` where phrases are no lists of texts."""
         phrases = annotation.get("phrases")
         if phrases is None:
-            name = self.categories.get(annotation.get("category_id", -1))
+            category = annotation.get("category_id")
+            name = self.categories.get(category) if isinstance(category, int | str) else None
             return () if name is None else (name,)
         if not isinstance(phrases, dict) or not all(isinstance(each, list) for each in phrases.values()):
             raise RecordError("bad phrases", "'phrases' of a box must be lists of texts by language")
@@ -82,6 +83,8 @@ def _read(path: Path, digest: Any, kind: str, needed: tuple[str, str]) -> dict[s
                 if lacking := [key for key in keys if key not in entry]:
                     what = "images" if entries is coco["images"] else "annotations"
                     raise UserError(f"{path}: number {number} of '{what}' lacks {', '.join(lacking)}")
+        if not all(isinstance(image["id"], int | str) for image in coco["images"]):
+            raise TypeError
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"cannot read the COCO {kind} {path}: {error}") from None
     except (KeyError, TypeError):
@@ -94,7 +97,7 @@ def _read(path: Path, digest: Any, kind: str, needed: tuple[str, str]) -> dict[s
 
 def _named(categories: Any) -> Iterator[dict[str, Any]]:
     for entry in categories if isinstance(categories, list) else ():
-        if isinstance(entry, dict) and "id" in entry and "name" in entry:
+        if isinstance(entry, dict) and isinstance(entry.get("id"), int | str) and "name" in entry:
             yield entry
 
 
