@@ -43,7 +43,7 @@ def serve(listening: socket.socket) -> None:
 
 def statuses(port: int) -> Counter[str]:
     """How many requests each status has answered, by route and status."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
     connection.request("GET", "/metrics")
     lines = connection.getresponse().read().decode().splitlines()
     connection.close()

@@ -126,13 +126,24 @@ def check_reply(server: Running, document: Schema, method: str, path: str, body:
     assert kind in said[str(status)]["content"]
     if kind == "application/json":
         check(json.loads(reply), said[str(status)]["content"][kind]["schema"], document)
+    if kind == "text/event-stream":
+        check_events(reply, said[str(status)]["content"][kind]["schema"], document)
     return status
+
+
+def check_events(reply: bytes, schema: Schema, document: Schema) -> None:
+    *events, done, end = reply.decode().split("\n\n")
+    assert (done, end) == ("data: [DONE]", "")
+    for event in events:
+        data = event.removeprefix("data: ")
+        check({"data": data}, schema, document)
+        check(json.loads(data), schema["properties"]["data"]["contentSchema"], document)
 
 
 def test_generated_requests_are_answered_as_documented(server: Running, document: Schema) -> None:
     seen = set()
 
-    @settings(max_examples=150, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(body=values({"$ref": "#/ChatRequest"}, document), counts=st.booleans())
     def asked(body: object, counts: bool) -> None:
         seen.add(check_reply(server, document, "POST", f"{ASK}/tokens" if counts else ASK, body))
@@ -145,6 +156,7 @@ def test_answers_of_every_kind_are_as_documented(server: Running, document: Sche
     said = [{"role": "user", "content": "Hi"}]
     fields: list[Schema] = [{}, {"stream": True}, {"logprobs": True, "top_logprobs": 2}]
     fields.append({"response_format": {"type": "json_object"}, "logprobs": True, "stream": True})
+    fields.append({"stream": True, "stream_options": {"include_usage": True}})
     for each in fields:
         assert check_reply(server, document, "POST", ASK, {"model": "tiny", "messages": said, **each}) == 200
     assert check_reply(server, document, "POST", ASK, {"model": "other", "messages": said}) == 404

@@ -24,7 +24,7 @@ def document(model: str, *, keyed: bool, counts_tokens: bool) -> dict[str, Any]:
     completion = {
         "200": {
             "description": "The answer, or the events of a stream of it",
-            "content": {**_json("ChatCompletion"), "text/event-stream": {"schema": _STRING}},
+            "content": {**_json("ChatCompletion"), "text/event-stream": {"schema": _event()}},
         }
     }
     body = {"required": True, "content": _json("ChatRequest")}
@@ -79,6 +79,17 @@ def _json(name: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": _REF.format(model=name)}}}
 
 
+def _event() -> dict[str, Any]:
+    """An event of a stream, as tools read them: by its fields."""
+    data = {
+        **_STRING,
+        "description": "A ChatCompletionChunk, or an Error, after which nothing comes. The last event is [DONE].",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": _REF.format(model="ChatCompletionChunk")},
+    }
+    return {"type": "object", "properties": {"data": data}, "required": ["data"]}
+
+
 def _ok(name: str) -> dict[str, Any]:
     return _named(200, name)
 
@@ -106,12 +117,18 @@ def _answers() -> dict[str, Any]:
     likely = {"token": _STRING, "logprob": {"type": "number"}, "bytes": {"type": "array", "items": _NUMBER}}
     token = _object(**likely, top_logprobs={"type": "array", "items": _object(**likely)})
     told = _object(content={"type": "array", "items": token}, refusal={"type": "null"})
-    choice = _object(
-        index=_NUMBER,
-        message=message,
-        logprobs={"anyOf": [told, {"type": "null"}]},
-        finish_reason={"enum": ["stop", "length", "content_filter"]},
+    likelihoods, reasons = {"anyOf": [told, {"type": "null"}]}, ["stop", "length", "content_filter"]
+    choice = _object(index=_NUMBER, message=message, logprobs=likelihoods, finish_reason={"enum": reasons})
+    delta = {"type": "object", "properties": {"role": {"const": "assistant"}, "content": _STRING}, "required": []}
+    piece = _object(index=_NUMBER, delta=delta, logprobs=likelihoods, finish_reason={"enum": [*reasons, None]})
+    chunk = _object(
+        id=_STRING,
+        object={"const": "chat.completion.chunk"},
+        created=_NUMBER,
+        model=_STRING,
+        choices={"type": "array", "items": piece, "maxItems": 1},
     )
+    chunk["properties"]["usage"] = {"anyOf": [usage, {"type": "null"}]}
     card = _object(id=_STRING, object={"const": "model"}, created=_NUMBER, owned_by=_STRING)
     return {
         "Error": _object(error=_object(message=_STRING, type=_STRING, param=nullable, code=nullable)),
@@ -123,6 +140,7 @@ def _answers() -> dict[str, Any]:
             choices={"type": "array", "items": choice, "minItems": 1, "maxItems": 1},
             usage=usage,
         ),
+        "ChatCompletionChunk": chunk,
         "Model": card,
         "ModelList": _object(object={"const": "list"}, data={"type": "array", "items": card}),
         "Health": _object(status={"enum": ["ok", "failing", "stopping"]}, running=_NUMBER, waiting=_NUMBER),
