@@ -16,6 +16,7 @@ import multiprocessing
 import socket
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -74,7 +75,9 @@ def main() -> int:
             how += ["--phases", "examples,coverage,fuzzing" if seed == options.seed else "fuzzing"]
             how += ["--warnings", "off", "--suppress-health-check", "all", "--max-response-time", "10"]
             address = f"http://127.0.0.1:{port}/openapi.json"
-            failed = subprocess.run([options.schemathesis, "run", address, *how], check=False).returncode != 0
+            with tempfile.TemporaryDirectory() as folder:  # where it keeps what failed
+                command = [options.schemathesis.absolute(), "run", address, *how]
+                failed = subprocess.run(command, cwd=folder, check=False).returncode != 0
             seed += 1
         answered = statuses(port)
     finally:

@@ -81,12 +81,10 @@ def _json(name: str) -> dict[str, Any]:
 
 def _event() -> dict[str, Any]:
     """An event of a stream, as tools read them: by its fields."""
-    data = {
-        **_STRING,
-        "description": "A ChatCompletionChunk, or an Error, after which nothing comes. The last event is [DONE].",
-        "contentMediaType": "application/json",
-        "contentSchema": {"$ref": _REF.format(model="ChatCompletionChunk")},
-    }
+    said = [{"$ref": _REF.format(model=name)} for name in ("ChatCompletionChunk", "Error")]
+    piece = {**_STRING, "contentMediaType": "application/json", "contentSchema": {"anyOf": said}}
+    about = "A piece of the answer, or an error, after which nothing comes. The last event is [DONE]."
+    data = {"description": about, "anyOf": [{"const": "[DONE]"}, piece]}
     return {"type": "object", "properties": {"data": data}, "required": ["data"]}
 
 
