@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from chiasm.conversation import Conversation
+from chiasm.models.llava import Llava
+from chiasm.processing.processor import Processor
 from chiasm.training.metrics import MetricsFile
+from chiasm.training.run import run
+from tests.training import micro
 
 
 def _lines(path: Path) -> list[tuple[str, int]]:
@@ -60,3 +65,37 @@ def test_a_log_that_cannot_be_rewritten_costs_one_warning_and_loses_nothing(
     log.write({"stage": "a", "step": 2})
     assert capsys.readouterr().err.count("warning") == 1
     assert (tmp_path / "m.jsonl").read_text() == before
+
+
+def test_a_line_tells_the_parts_apart_and_what_went_through(micro_world: Path, tmp_path: Path) -> None:
+    """Rates by the recipe, norms by Pythagoras, tokens by encoding the records again."""
+    records = [*micro.records(micro_world)[:3], micro.records(micro_world, "text_train.json")[0]]
+    (tmp_path / "records.json").write_text(json.dumps(records))  # four: each step sees all
+    recipe = micro.recipe(
+        micro_world,
+        f"stages.instruct.data.records={tmp_path / 'records.json'}",
+        "stages.instruct.optim={lr: 1.0e-3, warmup: 0, schedule: constant, lr_by_part: {connector: 4.0e-3}}",
+    )
+    sizes: list[tuple[int, int]] = []
+
+    def count(name: str, model: Llava, processor: Processor) -> None:
+        for record in records if name == "start" else ():
+            example = processor.with_template("chatml").encode(Conversation.from_llava(record, micro_world / "images"))
+            sizes.append((len(example.input_ids), int((example.input_ids == processor.image_token_id).sum())))
+
+    run(recipe, tmp_path / "run", after_stage=count)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    instruct = [line for line in lines if line["stage"] == "instruct"]
+    assert len(instruct) == 4
+    for line in instruct:
+        assert (line["lr"], line["lr_connector"], line["lr_language"]) == (1e-3, 4e-3, 1e-3)
+        parts = line["grad_norm_connector"], line["grad_norm_language"]
+        assert min(parts) > 0
+        assert line["grad_norm"] == pytest.approx((parts[0] ** 2 + parts[1] ** 2) ** 0.5, rel=1e-4)
+        assert line["num_tokens"] == sum(whole for whole, _ in sizes)
+        assert line["num_picture_tokens"] == sum(pictures for _, pictures in sizes) > 0
+        for what in ("samples", "tokens", "picture_tokens"):  # both are rounded
+            assert line[f"{what}_per_second"] == pytest.approx(line[f"num_{what}"] / line["seconds"], rel=0.02)
+        assert 0.05 < line["peak_memory_gib"] < 64
+        assert line["num_dropped"] == 0
+    assert {key for key in lines[0] if key.startswith(("lr_", "grad_norm_"))} == {"lr_connector", "grad_norm_connector"}
