@@ -88,24 +88,30 @@ class Token:
 class Delta:
     """A piece of an answer as it is written. The last one carries why the answer ended and what it used.
 
-    `tokens`, where they are wanted, go with the text; those of a stop string are not among them.
+    `tokens`, where they are wanted, go with the text; those of a stop string are not among them. The last one also
+    says which of the conversation's pictures (0: the first) are unlike those the model has learnt from, if it can tell.
     """
 
     text: str
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
     tokens: tuple[Token, ...] = ()
+    unfamiliar: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; `index` is the position of its conversation among those asked. `tokens` where they are wanted."""
+    """A whole answer; `index` is the position of its conversation among those asked. `tokens` where they are wanted.
+
+    `unfamiliar` as in `Delta`.
+    """
 
     text: str
     finish_reason: FinishReason
     usage: Usage
     index: int = 0
     tokens: tuple[Token, ...] = ()
+    unfamiliar: tuple[int, ...] = ()
 
 
 @runtime_checkable
@@ -142,6 +148,46 @@ class Ranker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Heat:
+    """A map over a picture, which its cells cover exactly: `rows` x `columns` shares of attention, row by row."""
+
+    rows: int
+    columns: int
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A piece of an answer, its characters from `start` to `end`, and the heat of each picture when it was written."""
+
+    start: int
+    end: int
+    heats: tuple[Heat, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Where a model looked for the answer `text`: token by token, word by word, and in the mean of all tokens.
+
+    Shares are of all that was attended to: what is missing to 1 went to text, or to padding around a picture.
+    """
+
+    text: str
+    tokens: tuple[Glance, ...]
+    words: tuple[Glance, ...]
+    whole: tuple[Heat, ...]
+
+
+@runtime_checkable
+class Looker(Protocol):
+    """Whoever can say where it looks."""
+
+    def looked(self, conversation: Conversation, answer: str) -> Looked:
+        """Where it looks to give `answer` to the last user turn of `conversation`, in each of its pictures in order."""
+        ...
+
+
 def collect(deltas: Iterable[Delta], index: int = 0) -> Answer:
     """The whole answer of a stream; raises `ValueError` for a stream that ended without its last delta."""
     text, tokens = list[str](), list[Token]()
@@ -149,5 +195,5 @@ def collect(deltas: Iterable[Delta], index: int = 0) -> Answer:
         text.append(delta.text)
         tokens += delta.tokens
         if delta.finish_reason is not None and delta.usage is not None:
-            return Answer("".join(text), delta.finish_reason, delta.usage, index, tuple(tokens))
+            return Answer("".join(text), delta.finish_reason, delta.usage, index, tuple(tokens), delta.unfamiliar)
     raise ValueError("the stream ended without saying why: its last delta must carry finish_reason and usage")

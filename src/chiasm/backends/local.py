@@ -8,23 +8,26 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, TypeVar
 
 import torch
 
 from chiasm.backends.json_answers import JsonAnswers
+from chiasm.backends.local_looking import looked
 from chiasm.backends.local_prompts import Attempts, PromptWriter
 from chiasm.backends.shared_steps import SharedSteps
 from chiasm.backends.spoken import Spoken
-from chiasm.chat import Answer, Delta, Ranking, Sampling, Usage, collect
+from chiasm.chat import Answer, Delta, Looked, Ranking, Sampling, Usage, collect
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
 from chiasm.generation.engine import Engine, Generated
-from chiasm.generation.prompt import Prompt
+from chiasm.generation.looking import attention_to_pictures
+from chiasm.generation.prompt import Picture, Prompt
 from chiasm.generation.sampling import Decoding
 from chiasm.models.device import usable_device
+from chiasm.models.familiarity import Familiarity
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
 from chiasm.processing.token_bytes import TokenBytes
@@ -43,7 +46,7 @@ class LocalChatModel:
     the features of pictures are kept, so that the next turn of one, or another question about its picture, computes
     only what is new. `batch_size` is how many conversations are on their way at once, `num_sessions` of how many others
     the caches are kept, `cache_bytes` how much the keys and values of all may take: by default 2 GiB, on a GPU half of
-    what is free.
+    what is free. `familiarity`: what pictures are like that the model has learnt from; answers about others say so.
     """
 
     def __init__(
@@ -54,9 +57,10 @@ class LocalChatModel:
         batch_size: int = 32,
         num_sessions: int = _NUM_SESSIONS,
         cache_bytes: int | None = None,
+        familiarity: Familiarity | None = None,
     ) -> None:
         self.model, self.processor, self.batch_size = model.eval(), processor, batch_size
-        self._engine = Engine(model, cache_bytes)
+        self._engine = Engine(model, cache_bytes, familiarity)
         self._writer = PromptWriter(processor)
         self._album = self._writer.album(paths=False)  # a file may change between two questions
         self._bytes = TokenBytes(processor.tokenizer)
@@ -76,7 +80,7 @@ class LocalChatModel:
         checkpoint = load(
             source, dtype=_DTYPES[dtype] if dtype else None, device=usable_device(device), template=template
         )
-        return cls(checkpoint.model, checkpoint.processor)
+        return cls(checkpoint.model, checkpoint.processor, familiarity=checkpoint.familiarity)
 
     def answer(
         self,
@@ -120,7 +124,7 @@ class LocalChatModel:
         if branch.is_lost:
             raise UserError(_LOST)
         usage = Usage(len(prompt.ids), branch.num_cached, num_answer)
-        yield spoken.end(branch.finish or "stop", usage)
+        yield replace(spoken.end(branch.finish or "stop", usage), unfamiliar=self._unfamiliar(prompt.pictures))
 
     def answer_all(self, conversations: Sequence[Conversation], sampling: Sampling) -> Iterator[Answer]:
         """Answers in the order they finish; greedy ones are those of `stream`.
@@ -134,7 +138,7 @@ class LocalChatModel:
 
         def prompts() -> Iterator[Prompt]:
             for index, prompt in attempts:
-                answers[index] = _Text(self._spoken(sampling), len(prompt.ids))
+                answers[index] = _Text(self._spoken(sampling), len(prompt.ids), prompt.pictures)
                 asked.append(index)
                 yield prompt
 
@@ -155,10 +159,10 @@ class LocalChatModel:
                 attempts.failures[index] = UserError(_LOST)
                 continue
             usage = Usage(answer.num_prompt, generated.num_cached, len(generated.ids))
-            if sampling.num_likely is None:
-                yield collect([*answer.deltas, answer.spoken.end(generated.finish, usage)], index)
-            else:
-                yield collect(self._retold(sampling, generated, usage), index)
+            deltas: Iterable[Delta] = [*answer.deltas, answer.spoken.end(generated.finish, usage)]
+            if sampling.num_likely is not None:
+                deltas = self._retold(sampling, generated, usage)
+            yield replace(collect(deltas, index), unfamiliar=self._unfamiliar(answer.pictures))
         attempts.check()
 
     def rank_all(self, conversations: Sequence[Conversation], options: Sequence[Sequence[str]]) -> Iterator[Ranking]:
@@ -200,6 +204,24 @@ class LocalChatModel:
         prompt = self._writer.prompt(conversation, self._album)
         return len(prompt.ids), tuple(p.end - p.start for p in prompt.pictures), self._engine.max_positions
 
+    def looked(self, conversation: Conversation, answer: str) -> Looked:
+        """Where the model looks to give `answer` to the last user turn, in each of its pictures.
+
+        One pass over conversation and answer, as `chiasm.generation.looking` says. Raises `UserError` where there is no
+        picture, an answer without text, or more than the context holds.
+        """
+        prompt = self._writer.prompt(conversation, self._album)
+        if not prompt.pictures:
+            raise UserError("there is no picture in this conversation to have looked at")
+        if not answer.strip():
+            raise UserError("the answer is empty: nothing was looked at for it")
+        answer_ids = self._writer.answer_ids(conversation, answer)
+        self._engine.check_fits(prompt, len(answer_ids))
+        shown = [self._album.open(image.source) for image in conversation.images]
+        with self._steps:
+            shares = attention_to_pictures(self.model, self._engine.features, prompt, answer_ids)
+        return looked(self.processor, shown, answer_ids, shares)
+
     def check_schema(self, schema: str) -> None:
         """Raise `UserError` unless answers here can keep to `schema` (JSON): a bad one, or no llguidance installed."""
         self._json.constraint(schema)
@@ -226,6 +248,9 @@ class LocalChatModel:
             yield spoken.hear(token_id, likelihood)
         yield spoken.end(generated.finish, usage)
 
+    def _unfamiliar(self, pictures: Sequence[Picture]) -> tuple[int, ...]:
+        return tuple(i for i, picture in enumerate(pictures) if self._engine.features.is_unfamiliar(picture.key))
+
     def _next(self, steps: Iterator[_Made]) -> _Made | None:
         with self._steps:
             return next(steps, None)
@@ -237,6 +262,7 @@ class _Text:
 
     spoken: Spoken
     num_prompt: int
+    pictures: tuple[Picture, ...]
     deltas: list[Delta] = field(default_factory=list)
 
     def hears(self, token: int) -> bool:

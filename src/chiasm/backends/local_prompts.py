@@ -47,11 +47,15 @@ class UnansweredError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A picture as the tower takes it: `pixels` (tiles, 3, size, size), and the digest of what was opened."""
+    """A picture as the tower takes it: `pixels` (tiles, 3, size, size), and the digest of what was opened.
+
+    `size` is its own width and height.
+    """
 
     layout: ImageLayout
     pixels: torch.Tensor
     key: str
+    size: tuple[int, int]
 
 
 class Album:
@@ -91,7 +95,7 @@ class Album:
         with self._opening:
             picture = open_picture(source, self._processor.limits)
             images = self._processor.images
-            return Opened(images.layout(*picture.size), images.pixels(picture), fingerprint(picture))
+            return Opened(images.layout(*picture.size), images.pixels(picture), fingerprint(picture), picture.size)
 
 
 class PromptWriter:

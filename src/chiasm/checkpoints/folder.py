@@ -15,6 +15,7 @@ from chiasm.checkpoints.adapter import is_adapter
 from chiasm.checkpoints.backbones import compute_dtype
 from chiasm.checkpoints.checkpoint import Checkpoint
 from chiasm.checkpoints.description import Description
+from chiasm.checkpoints.familiar_file import read_familiarity
 from chiasm.checkpoints.filling import check_names, empty, fill
 from chiasm.checkpoints.json_files import read_json
 from chiasm.checkpoints.locating import locate
@@ -55,7 +56,8 @@ def load(
         model = empty(described.config, dtype)
         fill(model, described.tensors, force=force, progress=progress)
         finish_checks()
-    return Checkpoint(model.to(device), described.processor, described.layout, described.manifest)
+    familiarity = read_familiarity(folder, described.config.vision_width)
+    return Checkpoint(model.to(device), described.processor, described.layout, described.manifest, familiarity)
 
 
 def load_processor(source: str | Path, *, template: str | None = None) -> Processor:

@@ -11,7 +11,16 @@ from typing import Any, Literal, cast
 import torch
 
 from chiasm.atomic import new_folder
-from chiasm.checkpoints import huggingface, manifest, original, processor_json, shards, vocabulary, weights
+from chiasm.checkpoints import (
+    familiar_file,
+    huggingface,
+    manifest,
+    original,
+    processor_json,
+    shards,
+    vocabulary,
+    weights,
+)
 from chiasm.checkpoints.description import Description
 from chiasm.checkpoints.filling import empty
 from chiasm.checkpoints.json_files import note
@@ -62,6 +71,8 @@ def write(
             if contents.tower_folder is not None:
                 name = f"{contents.tower_folder}/model.safetensors"
                 digests[name] = shards.write_shard(folder / name, contents.tower, done)
+        if (familiar := described.folder / familiar_file.FILE).is_file() and described.folder != target:
+            (folder / familiar.name).write_bytes(familiar.read_bytes())  # the tower is the same
         if len(planned) > 1:
             (folder / "model.safetensors.index.json").write_bytes(shards.index(planned))
         before_commit()

@@ -12,7 +12,7 @@ import typer
 
 from chiasm.chat import ChatModel, Sampling
 from chiasm.cli.known_values import known_device, known_dtype, known_template
-from chiasm.cli.speaking import show, speak
+from chiasm.cli.speaking import show, speak, unfamiliar_line
 from chiasm.cli.typed_line import is_address
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
@@ -119,6 +119,8 @@ def ask_once(
         raise KeyboardInterrupt
     if as_json:
         print(json_line(spoken.fields()))
+    elif spoken.unfamiliar:
+        print(unfamiliar_line(spoken.unfamiliar, len(conversation.images), spoken.text), file=sys.stderr)
     if timing:
         print(spoken.timing(), file=sys.stderr)
 

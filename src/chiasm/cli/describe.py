@@ -169,6 +169,7 @@ class _Run:
     num_named: int
     num_written: int = 0
     num_cut: int = 0
+    num_unfamiliar: int = 0
     failures: list[Description] = field(default_factory=list)
     start: float = field(default_factory=time.perf_counter)
     _bar: Any = None
@@ -202,6 +203,7 @@ class _Run:
         else:
             self.num_written += 1
             self.num_cut += description.finish_reason == "length"
+            self.num_unfamiliar += description.unfamiliar
         self._bar.advance()
 
     def ends(self, notes: list[str]) -> None:
@@ -214,7 +216,8 @@ class _Run:
             return
         rate = (self.num_written + len(self.failures)) / max(seconds, 1e-9)
         cut = f"; {self.num_cut:,} cut at --max-tokens" if self.num_cut else ""
-        _say(f"described {self.num_written:,} in {seconds:.1f} s ({rate:.2f} pictures/s){cut}")
+        guessed = f"; {self.num_unfamiliar:,} unlike what the model has learnt from" if self.num_unfamiliar else ""
+        _say(f"described {self.num_written:,} in {seconds:.1f} s ({rate:.2f} pictures/s){cut}{guessed}")
         if self.failures:
             reasons = Counter(failure.error for failure in self.failures).most_common()
             _say(f"{len(self.failures):,} failed: {', '.join(f'{word} {count:,}' for word, count in reasons)}")

@@ -13,10 +13,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from chiasm.chat import ChatModel, Sampling, Usage
-from chiasm.cli.speaking import speak
+from chiasm.cli.speaking import speak, unfamiliar_line
 from chiasm.cli.terminal_picture import Way, drawn
 from chiasm.cli.typed_line import is_address, path_of, read_line
-from chiasm.conversation import Conversation, Message, Text, user
+from chiasm.conversation import Conversation, Image, Message, Text, user
 from chiasm.errors import UserError, suggest
 from chiasm.harmless import harmless
 
@@ -60,6 +60,7 @@ class Repl:
         self._saved: set[Path] = set()
         self._allow_url, self._hosts = allow_url, dict[str, bool]()
         self._usage: Usage | None = None
+        self._unfamiliar: list[Image] = []  # of which this was said
         self._handlers: dict[str, Callable[[str], None]] = {
             "/help": self._help,
             "/clear": self._clear,
@@ -176,6 +177,10 @@ class Repl:
             print("(stopped; what was said is kept)")
         elif spoken.finish_reason == "length":
             print(f"(cut after {spoken.usage.num_answer} tokens; --max-tokens allows more)")
+        # Said once of a picture, not below every answer about it.
+        if new := [index for index in spoken.unfamiliar if asked.images[index] not in self._unfamiliar]:
+            print(unfamiliar_line(new, len(asked.images), spoken.text))
+            self._unfamiliar += [asked.images[index] for index in new]
         if self._timing:
             print(f"({spoken.timing()})", file=sys.stderr)
 

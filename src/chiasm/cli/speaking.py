@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 
 from chiasm.chat import Delta, FinishReason, Usage
@@ -20,17 +21,19 @@ class Spoken:
     usage: Usage | None
     seconds_to_first: float
     seconds: float
+    unfamiliar: tuple[int, ...] = ()
 
     def fields(self) -> dict[str, object]:
         """What programs are told of a whole answer."""
         assert self.usage is not None
-        return {
+        fields: dict[str, object] = {
             "answer": self.text,
             "finish_reason": self.finish_reason,
             "usage": asdict(self.usage),
             "seconds_to_first_token": round(self.seconds_to_first, 4),
             "seconds": round(self.seconds, 4),
         }
+        return {**fields, "unfamiliar_pictures": list(self.unfamiliar)} if self.unfamiliar else fields
 
     def timing(self) -> str:
         """One line for people: what the answer cost."""
@@ -65,5 +68,20 @@ def speak(deltas: Iterator[Delta], write: Callable[[str], None] = show) -> Spoke
         if close is not None:
             close()
     end = time.perf_counter()
-    reason, usage = (None, None) if last is None else (last.finish_reason, last.usage)
-    return Spoken("".join(shown), reason, usage, (first or end) - start, end - start)
+    took = (first or end) - start, end - start
+    if last is None:
+        return Spoken("".join(shown), None, None, *took)
+    return Spoken("".join(shown), last.finish_reason, last.usage, *took, last.unfamiliar)
+
+
+def unfamiliar_line(unfamiliar: Collection[int], num_pictures: int, answer: str) -> str:
+    """What people are told of pictures unlike those a model has learnt from, in Chinese below a Chinese answer."""
+    chinese = re.search(r"[\u4e00-\u9fff]", answer) is not None
+    numbers = [str(index + 1) for index in sorted(unfamiliar)]
+    if chinese:
+        which = "这张图片" if num_pictures == 1 else f"第 {'、'.join(numbers)} 张图片"
+        return f"（{which}不像这个小助手学习过的手绘图片：它的回答只能当作猜测）"
+    looks = "this picture looks" if num_pictures == 1 else f"picture {numbers[0]} looks"
+    if len(numbers) > 1:
+        looks = f"pictures {', '.join(numbers[:-1])} and {numbers[-1]} look"
+    return f"({looks} unlike the drawn pictures this small assistant has learnt from: take its answer as a guess)"

@@ -115,7 +115,7 @@ def _closing(answers: Iterator[Answer]) -> Iterator[None]:
 def _description(picture: str, answer: Answer, brief: Brief) -> Description:
     written = brief.how.read(answer.text)
     if written.text:
-        return Description(picture, written, answer.finish_reason)
+        return Description(picture, written, answer.finish_reason, unfamiliar=bool(answer.unfamiliar))
     if answer.finish_reason in _NO_ANSWER:
         return Description(picture, None, answer.finish_reason, *_NO_ANSWER[answer.finish_reason])
     message = f"the model said nothing to keep: {answer.text[:60]!r}"

@@ -46,6 +46,7 @@ class Description:
     """What was written about `image`; or, with `written` None, why nothing was.
 
     `finish_reason` as `chiasm.chat` has it. `error` is one short word or two for counting, `message` a line for people.
+    `unfamiliar`: the picture is unlike those the model has learnt from, if it can tell.
     """
 
     image: str
@@ -53,6 +54,7 @@ class Description:
     finish_reason: str = ""
     error: str = ""
     message: str = ""
+    unfamiliar: bool = False
 
     def record(self, brief: Brief) -> dict[str, object]:
         """The description as it is written down."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch.nn import functional as F
@@ -23,10 +23,21 @@ from chiasm.generation.trunk import Trunk
 
 NAME = "chiasm_trunks"  # under which transformers knows the function
 STEP = "chiasm_step"  # the keyword by which a step reaches it through the decoder
+LOOK = "chiasm_look"  # and that of whoever looks on
 # Attention that is fully told by which keys a query sees.
 _KINDS = frozenset({"full_attention", "sliding_attention"})
 # Arguments of other attention functions that change the result; sdpa knows none of them.
 _FOREIGN = ("softcap", "s_aux", "position_bias")
+
+
+class Onlooker(Protocol):
+    """Told what every layer attends with; nothing that it does changes a result."""
+
+    def see(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
+    ) -> None:
+        """query (B, H, T, K), key (B, G, T, K); `mask` (B, 1, T, T), bool, True where seen; None: causal."""
+        ...
 
 
 def take_over(language_model: Any) -> bool:
@@ -60,7 +71,11 @@ def attend(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """transformers' attention: query (B, H, T, K), key and value (B, G, T, K) -> (B, T, H, K), no weights."""
     step: Step | None = kwargs.pop(STEP, None)
+    onlooker: Onlooker | None = kwargs.pop(LOOK, None)
     foreign = [name for name in _FOREIGN if kwargs.get(name) is not None]
+    layer: Any = module
+    if onlooker is not None and not foreign:
+        onlooker.see(layer.layer_idx, query, key, attention_mask, kwargs.get("scaling"))
     if step is None:
         one_query = query.shape[2] == 1 and attention_mask is None
         if one_query and not (foreign or module.training or torch.is_grad_enabled()):
@@ -68,7 +83,6 @@ def attend(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
     if foreign:
         raise ValueError(f"attention with {', '.join(foreign)} is not scaled dot-product attention under a mask")
-    layer: Any = module
     return step.attend(layer.layer_idx, query, key, value, kwargs.get("scaling"), kwargs.get("sliding_window")), None
 
 

@@ -25,6 +25,7 @@ from chiasm.generation.sampling import Decoding, Likelihood, choose, likelihoods
 from chiasm.generation.scheduler import NUM_IDLE, Event, Scheduler, Stepper, log_likelihood
 from chiasm.generation.trunk import Branch, Finish
 from chiasm.models import language
+from chiasm.models.familiarity import Familiarity
 from chiasm.models.llava import Llava
 
 # Ours. Of keys and values: 2 GiB are 46,000 tokens of a 135M model in float32, 4,000 of a 7B model in bfloat16.
@@ -134,9 +135,9 @@ class Engine:
     beginnings: their prompts are answered one after another.
     """
 
-    def __init__(self, model: Llava, cache_bytes: int | None = None) -> None:
+    def __init__(self, model: Llava, cache_bytes: int | None = None, familiarity: Familiarity | None = None) -> None:
         self.model = model
-        self.features = Features(model, _FEATURE_BYTES)
+        self.features = Features(model, _FEATURE_BYTES, familiarity)
         self._config = cast("Any", model.language_model).config
         self._shares = attention.take_over(model.language_model)
         self._cache_bytes = cache_bytes

@@ -1,5 +1,7 @@
 """Features of pictures, each encoded once: kept by the digest of its content as long as there is room.
 
+Where it is known what familiar pictures are like, it says of each whether it is one.
+
 Shapes: P tokens of a picture, D language width.
 """
 
@@ -11,16 +13,19 @@ from collections.abc import Iterable
 import torch
 
 from chiasm.generation.prompt import Picture, Prompt
+from chiasm.models.familiarity import Familiarity
 from chiasm.models.llava import Llava
 
+_JUDGED = 1 << 16  # pictures of which it is kept whether they are familiar; ours
 _TILES_AT_ONCE = 16  # ours: bounds the tower's activations (0.1 GB a tile of CLIP-L/336 in float32)
 
 
 class Features:
     """Encodes pictures with one model. What was used longest ago is forgotten above `max_bytes`."""
 
-    def __init__(self, model: Llava, max_bytes: int) -> None:
-        self._model, self._max_bytes = model, max_bytes
+    def __init__(self, model: Llava, max_bytes: int, familiarity: Familiarity | None = None) -> None:
+        self._model, self._max_bytes, self._familiarity = model, max_bytes, familiarity
+        self._unfamiliar: OrderedDict[str, bool] = OrderedDict()
         self._kept: OrderedDict[str, torch.Tensor] = OrderedDict()
         self._num_bytes = 0
 
@@ -38,10 +43,28 @@ class Features:
             found |= self._encoded(new)
         return found
 
+    def is_unfamiliar(self, key: str) -> bool:
+        """Whether the picture of this digest, encoded before, is unlike those the model has learnt from.
+
+        False where it cannot be told.
+        """
+        return self._unfamiliar.get(key, False)
+
     def _encoded(self, pixels: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         tiles = torch.cat(list(pixels.values()))
-        encoded = torch.cat([self._model.encode_images(some) for some in torch.split(tiles, _TILES_AT_ONCE)])
         counts = [len(some) for some in pixels.values()]
+        connected, seen = [], []
+        for some in torch.split(tiles, _TILES_AT_ONCE):
+            x_NPV = self._model.see(some)
+            connected.append(self._model.connect(x_NPV))
+            if self._familiarity is not None:
+                seen.append(x_NPV)
+        encoded = torch.cat(connected)
+        if self._familiarity is not None:
+            for key, x_NPV in zip(pixels, torch.split(torch.cat(seen), counts), strict=True):
+                self._unfamiliar[key] = self._familiarity.is_unfamiliar(x_NPV)
+            while len(self._unfamiliar) > _JUDGED:
+                self._unfamiliar.popitem(last=False)
         # Cloned: a part of a batch would keep the whole of it in memory.
         features = {
             key: part.flatten(0, -2).clone() for key, part in zip(pixels, torch.split(encoded, counts), strict=True)

@@ -54,8 +54,21 @@ class ImageLayout:
         return self.tiles * self.tokens_per_tile
 
 
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Where a tile lies: its edges in parts of the picture's width and height. Beyond 0 to 1 there is no picture."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
 class ImagePolicy(Protocol):
-    """What a file of `chiasm.processing.policies` provides. Tiles and layout may depend on the picture's size."""
+    """What a file of `chiasm.processing.policies` provides. Tiles and layout may depend on the picture's size.
+
+    It may also provide `frames(processing, width, height) -> list[Frame]`, one a tile, which only drawing asks for.
+    """
 
     def layout(self, processing: ImageProcessing, width: int, height: int) -> ImageLayout:
         """The layout of a picture `width` x `height` pixels; its `tiles` is what `tiles` returns for such a picture."""
@@ -112,6 +125,23 @@ class ImageProcessing(BaseModel):
     def layout(self, width: int, height: int) -> ImageLayout:
         """The layout of a picture of `width` x `height` pixels, EXIF already applied; costs no decoding."""
         return self._policy().layout(self, width, height)
+
+    def frames(self, width: int, height: int) -> list[Frame]:
+        """Where the patches of each tile lie in a picture of `width` x `height`: rows and columns share a frame evenly.
+
+        Raises `UserError` for a policy that does not say.
+        """
+        frames = getattr(self._policy(), "frames", None)
+        if frames is None:
+            raise UserError(
+                f"the image policy '{self.policy}' does not say where its tiles lie in a picture: it has no `frames`. "
+                "Add it there, next to `tiles`"
+            )
+        seen = self.size // self.patch_size * self.patch_size / self.size  # up to the last whole patch
+        return [
+            Frame(f.left, f.top, f.left + (f.right - f.left) * seen, f.top + (f.bottom - f.top) * seen)
+            for f in cast("list[Frame]", frames(self, width, height))
+        ]
 
     def tiles(self, image: Image.Image) -> list[Image.Image]:
         """RGB of any size -> the RGB tiles the tower sees, each size x size, not yet normalised."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from chiasm.processing.images import ImageLayout, ImageProcessing
+from chiasm.processing.images import Frame, ImageLayout, ImageProcessing
 
 # How much of the padded square exists at once, in pixels (4 bytes each). Ours: the square of a 20,000 x 3,000
 # panorama would take 1.6 GB; in bands it takes 16 MB, and a photograph of 2,000 x 1,500 still is a single band.
@@ -39,6 +39,13 @@ def tiles(processing: ImageProcessing, image: Image.Image) -> list[Image.Image]:
         band.paste(image.crop((0, start, width, end)), (left, 0))
         narrow.paste(band.resize((size, end - start), Image.Resampling.BICUBIC), (0, top + start))
     return [narrow.resize((size, size), Image.Resampling.BICUBIC)]
+
+
+def frames(processing: ImageProcessing, width: int, height: int) -> list[Frame]:
+    """The square around the picture."""
+    side = max(width, height)
+    left, top = (side - width) // 2, (side - height) // 2
+    return [Frame(-left / width, -top / height, (side - left) / width, (side - top) / height)]
 
 
 def preprocessor_fields(processing: ImageProcessing) -> dict[str, object]:

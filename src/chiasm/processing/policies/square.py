@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from chiasm.processing.images import ImageLayout, ImageProcessing
+from chiasm.processing.images import Frame, ImageLayout, ImageProcessing
 
 
 def layout(processing: ImageProcessing, width: int, height: int) -> ImageLayout:
@@ -22,14 +22,29 @@ def tiles(processing: ImageProcessing, image: Image.Image) -> list[Image.Image]:
     size = processing.size
     if processing.resize == "exact":
         return [image.resize((size, size), Image.Resampling.BICUBIC)]
-    short, long = sorted(image.size)
-    # Both roundings are the published ones and visible in the pixels: the long edge is truncated after a division
-    # of floats, the crop starts at the floor of half of what is left over.
-    new_long = int(size * long / short)
-    width, height = (size, new_long) if image.width <= image.height else (new_long, size)
+    width, height = _resized(size, *image.size)
     left, top = (width - size) // 2, (height - size) // 2
     resized = image.resize((width, height), Image.Resampling.BICUBIC)
     return [resized.crop((left, top, left + size, top + size))]
+
+
+def frames(processing: ImageProcessing, width: int, height: int) -> list[Frame]:
+    """The middle of the picture, or all of it where it is squashed."""
+    if processing.resize == "exact":
+        return [Frame(0.0, 0.0, 1.0, 1.0)]
+    size = processing.size
+    width, height = _resized(size, width, height)
+    left, top = (width - size) // 2, (height - size) // 2
+    return [Frame(left / width, top / height, (left + size) / width, (top + size) / height)]
+
+
+def _resized(size: int, width: int, height: int) -> tuple[int, int]:
+    """Width and height of a picture whose shorter edge has become `size`."""
+    short, long = sorted((width, height))
+    # Both roundings, here and of the crop, are the published ones and visible in the pixels: the long edge is truncated
+    # after a division of floats, the crop starts at the floor of half of what is left over.
+    new_long = int(size * long / short)
+    return (size, new_long) if width <= height else (new_long, size)
 
 
 def preprocessor_fields(processing: ImageProcessing) -> dict[str, object]:
