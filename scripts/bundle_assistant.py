@@ -42,7 +42,7 @@ def main() -> None:
         shutil.rmtree(home / part, ignore_errors=True)
     copy_clip(given.run / "stages" / "clip" / CLIP, home / "clip", torch.bfloat16)
     _write_language(given.run, home / "language")
-    shutil.copytree(given.run / "final", home / "assistant")
+    shutil.copytree(given.run / "final", home / "assistant", ignore=shutil.ignore_patterns(CLIP))
     bundled.MANIFEST.write_text(json.dumps(_manifest(given.run, given.world, given.scores), indent=1) + "\n")
     size = sum(path.stat().st_size for path in home.rglob("*") if path.is_file() and path.suffix != ".py")
     if size > _MOST_BYTES:

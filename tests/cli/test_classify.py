@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from chiasm.classifying import shipped
+from chiasm import bundled
 from chiasm.cli import main
 from tests.checkpoints import whole_clip
 
@@ -101,15 +101,15 @@ def test_what_is_wrong_is_one_line(
 def test_without_a_clip_of_its_own_it_says_what_to_name(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "bundled" / "clip")
+    monkeypatch.setattr(bundled, "__file__", str(tmp_path / "__init__.py"))
     assert classified("red.png", "dog", "cat") == 1
-    assert "name one with -m" in capsys.readouterr().err
+    assert "Name a model with -m" in capsys.readouterr().err
 
 
 def test_its_own_clip_is_taken_where_there_is_one(
     clip: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(shipped, "FOLDER", Path(clip))
+    monkeypatch.setattr(bundled, "folder", lambda part: Path(clip))
     assert classified("red.png", "dog", "cat", "--json") == 0
     own = json.loads(capsys.readouterr().out)
     assert classified("red.png", "dog", "cat", "--json", "-m", clip) == 0

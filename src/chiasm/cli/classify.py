@@ -46,15 +46,15 @@ def classify(
       chiasm classify a.png day night -a b.png -a c.png
       chiasm classify photo.jpg dog cat -m openai/clip-vit-base-patch32 --template "a photo of a {}"
     """
+    from chiasm import bundled
     from chiasm.classifying import Classifier
-    from chiasm.classifying.shipped import shipped_clip
     from chiasm.models.device import usable_device
     from chiasm.processing.pictures import PictureError, open_picture
 
     pictures = [picture, *(image or [])]
     if len(pictures) == 1:
         open_picture(picture)  # before the model is
-    classifier = Classifier.open(model or shipped_clip(), labels, template, device=usable_device(device))
+    classifier = Classifier.open(model or bundled.folder("clip"), labels, template, device=usable_device(device))
     failed = 0
     for number, name in enumerate(pictures):
         try:
