@@ -1,8 +1,9 @@
-"""`chiasm demo`: a small LLaVA from nothing, on pictures drawn here, in minutes."""
+"""`chiasm demo`: LLaVA's two stages on pictures drawn here, from the parts that come with chiasm, in minutes."""
 
 from __future__ import annotations
 
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -12,29 +13,30 @@ import typer
 
 if TYPE_CHECKING:
     from chiasm.demo.story import Story
+    from chiasm.evals.tasks._drawn import Share
 
 
 def demo(
     out: Annotated[Path, typer.Option(help="The folder for everything.")] = Path("runs/demo"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw an earlier demo in --out away first.")] = False,
-    num: Annotated[int, typer.Option(min=100, help="Training pictures to draw.")] = 6000,
+    num: Annotated[int, typer.Option(min=100, help="Training pictures to draw.")] = 3000,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Change the recipe `tiny`: a.b=value; repeatable.", metavar="A.B=V"),
+        typer.Option("--set", help="Change the recipe `demo`: a.b=value; repeatable.", metavar="A.B=V"),
     ] = None,
 ) -> None:
-    """Train a small LLaVA through both stages on drawn pictures and let it answer about unseen ones.
+    """Join a tower and a language model through LLaVA's two stages, and let them answer about unseen pictures.
 
-    Stop it whenever you like; the same command goes on. Ends with a table of accuracies and report.html.
+    Both parts come with chiasm and have never met. Stop it whenever you like; the same command goes on. Ends with a
+    table of accuracies and report.html.
 
     \b
     Example:
-      chiasm demo && chiasm chat -a runs/demo/world/images/val/000000.png "What do you see?"
+      chiasm demo && chiasm chat -m runs/demo/final -a runs/demo/world/images/val/000000.png "What do you see?"
     """
-    from chiasm.cli.progress import RunReporter, let_other_programs_run
+    from chiasm.cli.progress import RunReporter, bar, let_other_programs_run
 
     let_other_programs_run()
-    from chiasm.backends import DEMO_MODEL
     from chiasm.demo.report import write_report
     from chiasm.demo.story import tell
     from chiasm.errors import UserError
@@ -46,18 +48,20 @@ def demo(
         shutil.rmtree(out)
     reporter, begun = RunReporter(), time.monotonic()
     try:
-        story = tell(out, reporter, changes=changes or [], num_train=num)
-    except Interrupted as stop:
+        story = tell(out, reporter, changes=changes or [], num_train=num, bar=bar)
+    except (Interrupted, KeyboardInterrupt) as stop:
         reporter.close()
-        print(f"{stop}; saved. The same command goes on", file=sys.stderr)
-        raise SystemExit(128 + stop.signal_number) from None
+        signal_number = stop.signal_number if isinstance(stop, Interrupted) else signal.SIGINT
+        print(f"{str(stop) or 'stopped by SIGINT'}; saved. The same command goes on", file=sys.stderr)
+        raise SystemExit(128 + signal_number) from None
     finally:
         reporter.close()
     _print_table(story)
     report = write_report(story)
-    model = "" if out / "final" == DEMO_MODEL else f"-m {out / 'final'} "
+    picture = story.requests[0].images[0]
     print(
-        f"\n{time.monotonic() - begun:.0f} s. Report: {report}\nTalk to it: chiasm chat {model}-a {_a_picture(story)}"
+        f"\n{time.monotonic() - begun:.0f} s. Look at it: {report}\n"
+        f"Talk to it: chiasm chat -m {out / 'final'} -a {picture}"
     )
 
 
@@ -65,22 +69,33 @@ def _print_table(story: Story) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from chiasm.demo.story import MOMENTS
+    from chiasm.demo.asking import CODES, right, together, truth
+    from chiasm.demo.story import LAST, MOMENTS
 
     console = Console(highlight=False, markup=False)  # a model may say anything
-    table = Table("questions about unseen pictures", "guessing", *MOMENTS.values(), title="right answers, percent")
-    for kind in [*story.kinds, None]:
-        row = [story.guessing(kind), *(story.accuracy(moment, kind) for moment in MOMENTS)]
-        table.add_row(kind or "all", *(f"{value:.1f}" for value in row), end_section=kind == story.kinds[-1])
+    title = "right answers about unseen pictures, percent (95 % interval)"
+    table = Table("kind of question", "guessing", *MOMENTS.values(), "of", title=title)
+    guessing, by_moment = story.guessing(), {moment: story.shares(moment) for moment in MOMENTS}
+    for kind, share in guessing.items():
+        row = [f"{share.percent:.0f}", *(_told(shares[kind], moment) for moment, shares in by_moment.items())]
+        table.add_row(kind, *row, str(share.num), end_section=kind == list(guessing)[-1])
+    for name, codes in (("English", CODES[:1]), ("Chinese", CODES[1:]), ("all", CODES)):
+        share = together(story.guessing(*codes).values())
+        row = [f"{share.percent:.0f}", *(_told(story.total(moment, *codes), moment) for moment in MOMENTS)]
+        table.add_row(name, *row, str(share.num))
     console.print(table)
     console.print("guessing: always the most frequent answer of that kind", style="dim")
-    for asked in story.asked[:: max(1, len(story.asked) // 5)][:5]:
-        answer = asked.answers["instruct"]
-        question = asked.question.partition("\n")[0]
-        console.print(
-            f"{asked.image}  {question}  {answer} " + ("✓" if asked.right("instruct") else f"✗ ({asked.truth})")
-        )
+    asked = story.questions["en"]
+    for question in asked[:: max(1, len(asked) // 5)][:5]:
+        answer = story.answers[LAST][question.key]
+        verdict = "✓" if right("en", question, answer) else f"✗ ({truth(question).answer})"
+        console.print(f"{question.group}  {question.text.splitlines()[0]}  {answer} {verdict}")
 
 
-def _a_picture(story: Story) -> Path:
-    return story.folder / "world" / "images" / story.asked[0].image
+def _told(share: Share, moment: str) -> str:
+    """With its interval at the end, where it matters most."""
+    from chiasm.demo.story import LAST
+
+    if moment != LAST:
+        return f"{share.percent:.0f}"
+    return f"{share.percent:.0f} ({share.interval.low:.0f} to {share.interval.high:.0f})"

@@ -1,1 +1,1 @@
-"""The whole recipe in minutes: draw a world, train through both stages, ask about pictures nobody has seen."""
+"""LLaVA's two stages in minutes: draw a world, align, instruct, and ask about pictures nobody has seen, all told."""
