@@ -98,8 +98,9 @@ def test_patches_in_the_padding_go_and_those_at_the_edge_count_whole() -> None:
     # 4 patches over a height of 1.6: 2.5 patches of it are picture, 0.75 in the padding at each end.
     column = torch.tensor([[1.0], [2.0], [4.0], [8.0]])
     cells = onto_picture(column, Frame(0, -0.3, 1, 1.3))
-    # Patch borders at -.3 .1 .5 .9 1.3: the first's share falls on 0 to .1, and so on; cells end at .5 and 1.
-    assert cells.flatten().tolist() == pytest.approx([3.0, 12.0])
+    # Patch borders at -.3 .1 .5 .9 1.3: the first's share falls on 0 to .1, and so on; cells end at 1/3, 2/3 and 1.
+    # The second patch has 7/12 of it in the first cell, the third 5/12 in the second.
+    assert cells.flatten().tolist() == pytest.approx([1 + 2 * 7 / 12, 2 * 5 / 12 + 4 * 5 / 12, 4 * 7 / 12 + 8])
 
 
 def test_where_the_tower_saw_nothing_there_is_nothing() -> None:

@@ -26,6 +26,7 @@ class ScriptedApi:
     """`script` holds the pieces of the next answers: text, or something to call before going on.
 
     An answer that ends with `CUT` breaks off; `status` other than 200 refuses. What was asked is in `requests`.
+    `looked` is said of where the model looked, `unfamiliar` of the pictures, unless there is nothing to say.
     """
 
     CUT = "\0cut"
@@ -36,6 +37,8 @@ class ScriptedApi:
         self.status = 200
         self.key: str | None = None
         self.counts = True
+        self.looked: dict[str, Any] | None = None
+        self.unfamiliar: list[int] = []
         self.vanished = threading.Event()
         api = self
 
@@ -81,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/v1/models":
             if not self._refused():
-                self._send(200, json.dumps({"data": [{"id": "scripted", "object": "model"}]}).encode())
+                looks = {} if self.server_api.looked is None else {"chiasm": {"looks": True}}
+                self._send(200, json.dumps({"data": [{"id": "scripted", "object": "model", **looks}]}).encode())
             return
         file = STATIC / (self.path.strip("/") or "index.html")
         if file.parent != STATIC or not file.is_file():
@@ -101,6 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(*((200, json.dumps(counted).encode()) if api.counts else (404, b"{}")))
             return
         api.requests.append(body)
+        if self.path.endswith("/looked") and api.status == 200:
+            self._send(200, json.dumps(api.looked).encode())
+            return
         if api.status != 200:
             self._send(api.status, b'{"error": {"message": "not now"}}', Retry_After="7")
             return
@@ -124,7 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._event(
                     {"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}], "usage": None}
                 )
-        self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": None})
+        told = {"unfamiliar_pictures": self.server_api.unfamiliar} if self.server_api.unfamiliar else {}
+        self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}], "usage": None, **told})
         usage = {"prompt_tokens": 588, "completion_tokens": num, "prompt_tokens_details": {"cached_tokens": 576}}
         self._event({"choices": [], "usage": usage})
         self.wfile.write(b"data: [DONE]\n\n")

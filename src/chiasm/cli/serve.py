@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from chiasm.chat import Looked
 from chiasm.cli.known_values import known_device, known_dtype, known_template
 from chiasm.conversation import Conversation
 from chiasm.errors import UserError
@@ -84,6 +85,10 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
             assert answerer is not None
             answerer.check_schema(schema)
 
+        def look(conversation: Conversation, answer: str) -> Looked:
+            assert answerer is not None
+            return answerer.looked(conversation, answer)
+
         try:
             settings = Settings(
                 called,
@@ -97,6 +102,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
                 count=count,
                 tells_likely=True,
                 check_schema=check_schema,
+                look=look,
             )
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--name") from None

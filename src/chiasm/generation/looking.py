@@ -103,7 +103,7 @@ class _Weights:
 def onto_picture(shares: torch.Tensor, frame: Frame) -> torch.Tensor:
     """Shares of patches (..., rows, columns) that lie in `frame` -> of cells that cover the picture.
 
-    Cells (..., rows, columns) are about as large as patches. What lies in the padding is left out, what
+    Cells (..., rows, columns) are about as large as patches, not larger. What lies in the padding is left out, what
     reaches over the picture's edge counts whole, and where the tower saw nothing there is nothing.
     """
     down = _parts(shares.shape[-2], frame.top, frame.bottom)
@@ -114,7 +114,7 @@ def onto_picture(shares: torch.Tensor, frame: Frame) -> torch.Tensor:
 def _parts(num_patches: int, start: float, end: float) -> torch.Tensor:
     """(cells, patches): which part of a patch's share falls to a cell, along one edge of the picture."""
     length = (end - start) / num_patches
-    num_cells = min(max(1, round(1 / length)), _MOST_CELLS)
+    num_cells = min(max(1, math.ceil(1 / length - 0.01)), _MOST_CELLS)
     edges = start + length * torch.arange(num_patches + 1, dtype=torch.float64)
     low, high = edges[:-1].clamp(0, 1), edges[1:].clamp(0, 1)
     borders = torch.arange(num_cells + 1, dtype=torch.float64) / num_cells

@@ -20,9 +20,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from chiasm.chat import ChatModel
+from chiasm.chat import ChatModel, Looked
 from chiasm.conversation import Conversation
-from chiasm.serving import openapi, page, replies
+from chiasm.serving import looking, openapi, page, replies
 from chiasm.serving.access import LOOPBACK, Asgi, Door
 from chiasm.serving.asking import Asking, House
 from chiasm.serving.bodies import Bodies
@@ -35,6 +35,7 @@ from chiasm.serving.trimming import Trimming
 log = logging.getLogger("chiasm.serving")
 
 Count = Callable[[Conversation], tuple[int, tuple[int, ...], int | None]]
+Look = Callable[[Conversation, str], Looked]
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ class Settings:
 
     `count` says of a conversation how many tokens it takes, how many of them each picture, and how many the context
     holds. `tells_likely`: the model says how likely tokens were, if asked. `check_schema` raises `UserError` for a JSON
-    schema the model cannot keep to; None: it keeps to none. `hosts`: the names it answers to beside the loopback ones;
-    None: to any. `grace`: seconds that answers have to end when the server stops. `deadline`: seconds a request may
-    take in all.
+    schema the model cannot keep to; None: it keeps to none. `look` says where the model looked for an answer; None: it
+    does not say. `hosts`: the names it answers to beside the loopback ones; None: to any. `grace`: seconds that answers
+    have to end when the server stops. `deadline`: seconds a request may take in all.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Settings:
     count: Count | None = None
     tells_likely: bool = False
     check_schema: Callable[[str], None] | None = None
+    look: Look | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9._:@+-]{1,100}", self.name):
@@ -94,11 +96,15 @@ class Server:
             settings.count,
             settings.tells_likely,
             settings.check_schema,
+            settings.look,
             Trimming(lambda: self.desk.num_in == 0),
         )
         self._page = page.files()
         self._openapi = openapi.document(
-            settings.name, keyed=bool(settings.keys), counts_tokens=settings.count is not None
+            settings.name,
+            keyed=bool(settings.keys),
+            counts_tokens=settings.count is not None,
+            looks=settings.look is not None,
         )
         hosts = None if settings.hosts is None else LOOPBACK | settings.hosts
         self.door = Door(
@@ -117,6 +123,8 @@ class Server:
         posts = {"/v1/chat/completions": Asking.chat}
         if self._settings.count is not None:
             posts["/v1/chat/completions/tokens"] = Asking.tokens
+        if self._settings.look is not None:
+            posts[looking.PATH] = Asking.looked
         gets: Mapping[str, Callable[[Request], Awaitable[Response]]] = {
             "/v1/models": self._models,
             "/v1/models/{model}": self._model,
@@ -175,14 +183,16 @@ class Server:
         return handled
 
     async def _models(self, _: Request) -> Response:
-        card = replies.model_card(self._settings.name, self._created)
-        return JSONResponse({"object": "list", "data": [card]})
+        return JSONResponse({"object": "list", "data": [self._card()]})
 
     async def _model(self, request: Request) -> Response:
         if request.path_params["model"] != self._settings.name:
             refused = Refused(404, f"the model here is '{self._settings.name}'", param="model", code="model_not_found")
             return JSONResponse(refused.body, 404)
-        return JSONResponse(replies.model_card(self._settings.name, self._created))
+        return JSONResponse(self._card())
+
+    def _card(self) -> dict[str, object]:
+        return replies.model_card(self._settings.name, self._created, looks=self._settings.look is not None)
 
     async def _health(self, _: Request) -> Response:
         desk = self.desk

@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from chiasm.chat import AnswerError, ChatModel, Delta, collect
+from chiasm.chat import AnswerError, ChatModel, Delta, Looked, collect
 from chiasm.conversation import Conversation
 from chiasm.errors import UserError
-from chiasm.serving import replies, wire
+from chiasm.serving import looking, replies, wire
 from chiasm.serving.answering import Answering
 from chiasm.serving.bodies import Bodies, ClientGoneError
 from chiasm.serving.bounded_json import read_json
@@ -51,6 +51,7 @@ class House:
     count: Callable[[Conversation], tuple[int, tuple[int, ...], int | None]] | None
     tells_likely: bool
     check_schema: Callable[[str], None] | None
+    look: Callable[[Conversation, str], Looked] | None
     trimming: Trimming
     threads: ThreadPoolExecutor = field(init=False)
     picture_threads: ThreadPoolExecutor = field(init=False)
@@ -109,13 +110,42 @@ class Asking:
             }
         )
 
+    async def looked(self) -> Response:
+        """Where the model looked for an answer."""
+        look = self._house.look
+        assert look is not None
+        async with AsyncExitStack() as self._held:
+            self._held.callback(self._house.trimming.ended, self._house.picture_threads)
+            try:
+                where = looking.parse(await self._body())
+                await self._let_in(where.asked)
+                conversation = await self._opened(where.asked)
+                await self._within(self._held.enter_async_context(self._house.desk.slot()))
+                found = asyncio.get_running_loop().run_in_executor(
+                    self._house.threads, lambda: looking.written(look(conversation, where.answer))
+                )
+                # Nobody can stop it half way: the slot is given back when the thread is free again.
+                self._held.push_async_callback(asyncio.wait, [found])
+                return Response(await self._within(asyncio.shield(found)), media_type="application/json")
+            except ClientGoneError:
+                return Response(status_code=_GONE)
+        raise AssertionError("no context manager here swallows")
+
     async def _read(self) -> wire.Asked:
         """The checked request; from here on it has a place."""
         self._held.callback(self._house.trimming.ended, self._house.picture_threads)
+        asked = wire.parse(await self._body(), self._house.max_tokens)
+        await self._let_in(asked)
+        return asked
+
+    async def _body(self) -> object:
         headers = dict(self._request.scope["headers"])
         body = await self._held.enter_async_context(self._house.bodies.read(headers, self._request.receive))
         self._begun = time.monotonic()
-        asked = wire.parse(read_json(body), self._house.max_tokens)
+        return read_json(body)
+
+    async def _let_in(self, asked: wire.Asked) -> None:
+        """Give a checked request its place, or raise `Refused`."""
         if asked.model != self._house.name:
             raise Refused(404, f"the model here is '{self._house.name}'", param="model", code="model_not_found")
         self._check_abilities(asked)
@@ -124,7 +154,6 @@ class Asking:
         self._gone = asyncio.create_task(self._disconnected())
         self._cut = asyncio.create_task(self._house.desk.cut())
         self._held.callback(self._watch_no_more)
-        return asked
 
     def _watch_no_more(self) -> None:
         self._gone.cancel()
@@ -198,7 +227,7 @@ class Asking:
                     yield reply.text(delta.text, delta.tokens)
                 if delta.finish_reason is not None and delta.usage is not None:
                     self._house.metrics.count_usage(delta.usage)
-                    yield reply.end(delta.finish_reason, delta.usage)
+                    yield reply.end(delta.finish_reason, delta.usage, delta.unfamiliar)
                 delta = await self._within(answering.next())
         except ClientGoneError:
             self._house.metrics.vanished += 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from chiasm.serving.looking import PATH, LookedRequest
 from chiasm.serving.wire import ChatRequest
 from chiasm.version import __version__
 
@@ -14,13 +16,15 @@ _STRING: dict[str, Any] = {"type": "string"}
 _NUMBER: dict[str, Any] = {"type": "integer", "minimum": 0}
 
 
-def document(model: str, *, keyed: bool, counts_tokens: bool) -> dict[str, Any]:
-    """The document of a server of `model`; `keyed`: it wants a key."""
-    _, schemas = models_json_schema([(ChatRequest, "validation")], ref_template=_REF)
+def document(model: str, *, keyed: bool, counts_tokens: bool, looks: bool) -> dict[str, Any]:
+    """The document of a server of `model`; `keyed`: it wants a key, `looks`: it says where the model looked."""
+    requests: list[type[BaseModel]] = [ChatRequest, LookedRequest] if looks else [ChatRequest]
+    _, schemas = models_json_schema([(each, "validation") for each in requests], ref_template=_REF)
     components = {**schemas["$defs"], **_answers()}
-    asking = components["ChatRequest"]
-    asking["properties"]["model"] = {"const": model, "description": "The one model here; without it the answer is 404."}
-    asking["required"] = ["model", *asking["required"]]
+    for asking in (components[each.__name__] for each in requests):
+        named = {"const": model, "description": "The one model here; without it the answer is 404."}
+        asking["properties"]["model"] = named
+        asking["required"] = ["model", *asking["required"]]
     completion = {
         "200": {
             "description": "The answer, or the events of a stream of it",
@@ -58,6 +62,15 @@ def document(model: str, *, keyed: bool, counts_tokens: bool) -> dict[str, Any]:
                 "responses": _ok("TokenCount") | _errors(*_ASKING),
             }
         }
+    if looks:
+        paths[PATH] = {
+            "post": {
+                "operationId": "looked",
+                "summary": "Where the model looked for an answer (an extension)",
+                "requestBody": {"required": True, "content": _json("LookedRequest")},
+                "responses": _ok("Looked") | _errors(*_ASKING),
+            }
+        }
     if keyed:
         components_security = {"key": {"type": "http", "scheme": "bearer"}}
         for path, operations in paths.items():
@@ -72,6 +85,9 @@ def document(model: str, *, keyed: bool, counts_tokens: bool) -> dict[str, Any]:
     }
 
 
+_UNFAMILIAR = (
+    "An extension: pictures (0: the first) unlike those the model has learnt from. Absent where there are none."
+)
 _ASKING = (400, 401, 404, 408, 413, 415, 429, 500, 502, 503, 504)
 
 
@@ -126,19 +142,33 @@ def _answers() -> dict[str, Any]:
         model=_STRING,
         choices={"type": "array", "items": piece, "maxItems": 1},
     )
+    unfamiliar = {"type": "array", "items": _NUMBER, "minItems": 1, "description": _UNFAMILIAR}
+    chunk["properties"]["unfamiliar_pictures"] = unfamiliar
     chunk["properties"]["usage"] = {"anyOf": [usage, {"type": "null"}]}
+    whole = _object(
+        id=_STRING,
+        object={"const": "chat.completion"},
+        created=_NUMBER,
+        model=_STRING,
+        choices={"type": "array", "items": choice, "minItems": 1, "maxItems": 1},
+        usage=usage,
+    )
+    whole["properties"]["unfamiliar_pictures"] = unfamiliar
     card = _object(id=_STRING, object={"const": "model"}, created=_NUMBER, owned_by=_STRING)
+    card["properties"]["chiasm"] = _object(looks={"const": True})
+    heats = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+    word = _object(start=_NUMBER, end=_NUMBER, text=_STRING, heats=heats)
     return {
         "Error": _object(error=_object(message=_STRING, type=_STRING, param=nullable, code=nullable)),
-        "ChatCompletion": _object(
-            id=_STRING,
-            object={"const": "chat.completion"},
-            created=_NUMBER,
-            model=_STRING,
-            choices={"type": "array", "items": choice, "minItems": 1, "maxItems": 1},
-            usage=usage,
-        ),
+        "ChatCompletion": whole,
         "ChatCompletionChunk": chunk,
+        "Looked": _object(
+            object={"const": "chiasm.looked"},
+            answer=_STRING,
+            pictures={"type": "array", "items": _object(rows=_NUMBER, columns=_NUMBER)},
+            whole=heats,
+            words={"type": "array", "items": word},
+        ),
         "Model": card,
         "ModelList": _object(object={"const": "list"}, data={"type": "array", "items": card}),
         "Health": _object(status={"enum": ["ok", "failing", "stopping"]}, running=_NUMBER, waiting=_NUMBER),

@@ -36,7 +36,8 @@ class Reply:
             "logprobs": self._logprobs(answer.tokens),
             "finish_reason": _finish(answer.finish_reason),
         }
-        return {**self._head("chat.completion"), "choices": [choice], "usage": usage(answer.usage)}
+        whole = {**self._head("chat.completion"), "choices": [choice], "usage": usage(answer.usage)}
+        return {**whole, **_unfamiliar(answer.unfamiliar)}
 
     def begin(self) -> bytes:
         """The event that opens a stream."""
@@ -46,19 +47,23 @@ class Reply:
         """The event of a piece of the answer."""
         return self._event({"content": text}, tokens=tokens)
 
-    def end(self, finish_reason: FinishReason, used: Usage) -> bytes:
+    def end(self, finish_reason: FinishReason, used: Usage, unfamiliar: Sequence[int] = ()) -> bytes:
         """The last events: why it ended, what it used where that was asked for, and the end of the stream."""
-        events = self._event({}, _finish(finish_reason))
+        events = self._event({}, _finish(finish_reason), more=_unfamiliar(unfamiliar))
         if self.include_usage:
             events += _sse({**self._head("chat.completion.chunk"), "choices": [], "usage": usage(used)})
         return events + DONE
 
     def _event(
-        self, delta: Mapping[str, object], finish_reason: str | None = None, tokens: Sequence[Token] = ()
+        self,
+        delta: Mapping[str, object],
+        finish_reason: str | None = None,
+        tokens: Sequence[Token] = (),
+        more: Mapping[str, object] | None = None,
     ) -> bytes:
         logprobs = self._logprobs(tokens) if tokens else None
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish_reason}
-        event: dict[str, object] = {**self._head("chat.completion.chunk"), "choices": [choice]}
+        event: dict[str, object] = {**self._head("chat.completion.chunk"), "choices": [choice], **(more or {})}
         return _sse({**event, "usage": None} if self.include_usage else event)
 
     def _logprobs(self, tokens: Sequence[Token]) -> dict[str, object] | None:
@@ -86,9 +91,15 @@ def usage(used: Usage) -> dict[str, object]:
     }
 
 
-def model_card(name: str, created: int) -> dict[str, object]:
-    """A model as /v1/models lists it."""
-    return {"id": name, "object": "model", "created": created, "owned_by": "chiasm"}
+def model_card(name: str, created: int, *, looks: bool) -> dict[str, object]:
+    """A model as /v1/models lists it; `looks`: it says where it looked, which our own clients are told."""
+    card: dict[str, object] = {"id": name, "object": "model", "created": created, "owned_by": "chiasm"}
+    return {**card, "chiasm": {"looks": True}} if looks else card
+
+
+def _unfamiliar(pictures: Sequence[int]) -> dict[str, object]:
+    """An extension: the pictures (0: the first) unlike those the model has learnt from. Absent where there is none."""
+    return {"unfamiliar_pictures": list(pictures)} if pictures else {}
 
 
 def _likely(token: Token) -> dict[str, object]:

@@ -9,6 +9,7 @@ Source of the fields: OpenAI's API reference, "Create chat completion". Bounds w
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
@@ -34,25 +35,27 @@ _NOT_HERE = {
 }
 
 
-class _Read(BaseModel):
+class Read(BaseModel):
+    """What is read from a client: of exactly its type, unknown fields ignored, never shown in an error."""
+
     model_config = ConfigDict(strict=True, extra="ignore", hide_input_in_errors=True)
 
 
-class ImageUrl(_Read):
+class ImageUrl(Read):
     """Where a picture is: a data URL, or an address where those are allowed."""
 
     url: str = Field(min_length=1, description="data:image/...;base64,... or, where the server allows it, https://...")
     detail: Literal["auto", "low", "high"] | None = Field(None, description="Without effect: the model decides.")
 
 
-class ImagePart(_Read):
+class ImagePart(Read):
     """A picture in a turn."""
 
     type: Literal["image_url"]
     image_url: ImageUrl | Annotated[str, StringConstraints(min_length=1)]
 
 
-class TextPart(_Read):
+class TextPart(Read):
     """Text in a turn."""
 
     type: Literal["text"]
@@ -62,46 +65,50 @@ class TextPart(_Read):
 _SomeParts = Field(min_length=1, max_length=5000)
 
 
-class System(_Read):
+class System(Read):
     """Instructions for the whole conversation; the first message, if any."""
 
     role: Literal["system", "developer"]
     content: str | Annotated[list[TextPart], _SomeParts]
 
 
-class User(_Read):
+class User(Read):
     """A turn of the user."""
 
     role: Literal["user"]
     content: str | Annotated[list[Annotated[TextPart | ImagePart, Field(discriminator="type")]], _SomeParts]
 
 
-class Assistant(_Read):
+class Assistant(Read):
     """A turn of the assistant."""
 
     role: Literal["assistant"]
     content: str | Annotated[list[TextPart], _SomeParts]
 
 
-class StreamOptions(_Read):
+Turn = Annotated[System | User | Assistant, Field(discriminator="role")]
+Messages = Annotated[list[Turn], Field(min_length=1, max_length=1000)]
+
+
+class StreamOptions(Read):
     """Options of a stream."""
 
     include_usage: bool | None = None
 
 
-class TextFormat(_Read):
+class TextFormat(Read):
     """An answer in words."""
 
     type: Literal["text"]
 
 
-class JsonObjectFormat(_Read):
+class JsonObjectFormat(Read):
     """An answer that is a JSON object."""
 
     type: Literal["json_object"]
 
 
-class JsonSchema(_Read):
+class JsonSchema(Read):
     """A JSON schema by its name. It is always kept to, `strict` or not."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -110,7 +117,7 @@ class JsonSchema(_Read):
     strict: bool | None = None
 
 
-class JsonSchemaFormat(_Read):
+class JsonSchemaFormat(Read):
     """An answer that is JSON by a schema."""
 
     type: Literal["json_schema"]
@@ -121,13 +128,11 @@ _Stop = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 _Whole = Annotated[int, Field(ge=1)]
 
 
-class ChatRequest(_Read):
+class ChatRequest(Read):
     """The body of a chat completion."""
 
     model: str | None = Field(None, description="A name of /v1/models. Required: without it the answer is 404.")
-    messages: Annotated[
-        list[Annotated[System | User | Assistant, Field(discriminator="role")]], Field(min_length=1, max_length=1000)
-    ]
+    messages: Messages
     max_tokens: _Whole | None = Field(None, description="The longest answer; never above the server's own bound.")
     max_completion_tokens: _Whole | None = Field(None, description="The newer name of max_tokens; goes before it.")
     temperature: Annotated[float, Field(ge=0, le=2)] | None = Field(
@@ -179,7 +184,7 @@ def parse(body: object, longest: int) -> Asked:
     try:
         request = ChatRequest.model_validate(body)
     except ValidationError as error:
-        raise _bad_field(error) from None
+        raise bad_field(error) from None
     except RecursionError:
         raise Refused(400, "the body is nested too deeply") from None
     if request.top_logprobs is not None and not request.logprobs:
@@ -188,7 +193,7 @@ def parse(body: object, longest: int) -> Asked:
         raise Refused(400, "stream_options needs stream: true", param="stream_options")
     return Asked(
         request.model,
-        _conversation(request),
+        conversation_of(request.messages),
         _sampling(request, longest),
         bool(request.stream),
         bool(request.stream_options and request.stream_options.include_usage),
@@ -229,11 +234,15 @@ def _schema(wanted: TextFormat | JsonObjectFormat | JsonSchemaFormat | None) -> 
     return json.dumps(wanted.json_schema.schema_) if isinstance(wanted, JsonSchemaFormat) else None
 
 
-def _conversation(request: ChatRequest) -> Conversation:
-    """The conversation, by the one rule for OpenAI messages; pictures go by a number meanwhile."""
+def conversation_of(turns: Sequence[System | User | Assistant]) -> Conversation:
+    """The conversation, by the one rule for OpenAI messages, its pictures the URLs they are. It ends with the user.
+
+    Raises `Refused` for one that cannot be answered.
+    """
+    # Pictures go by a number meanwhile.
     urls: list[str] = []
     messages: list[dict[str, object]] = []
-    for message in request.messages:
+    for message in turns:
         role = "system" if message.role == "developer" else message.role
         content: list[dict[str, object]] = []
         for part in (
@@ -267,7 +276,7 @@ def _conversation(request: ChatRequest) -> Conversation:
     )
 
 
-def _bad_field(error: ValidationError) -> Refused:
+def bad_field(error: ValidationError) -> Refused:
     """The most telling of pydantic's complaints as one of OpenAI's: of what may be this or that, the deepest."""
     complaints = error.errors(include_url=False, include_context=False, include_input=False)[:1000]
     top = str(complaints[0]["loc"][0]) if complaints[0]["loc"] else ""
@@ -295,6 +304,7 @@ def _is_written(place: int | str) -> bool:
 _NAMES = frozenset(
     {
         *ChatRequest.model_fields,
+        "answer",
         *("role", "content", "type", "text", "image_url", "url", "detail", "include_usage"),
         *("json_schema", "name", "schema", "description", "strict"),
     }

@@ -85,8 +85,16 @@ export async function countTokens(request, signal) {
   return { total, pictures: whole(pictures), limit: whole(body.context_tokens) };
 }
 
+/** Where the model looked for `answer`, as the server tells it. An extension of this server. */
+export async function looked(request) {
+  const body = await (await ask("v1/chiasm/looked", { method: "POST", body: JSON.stringify(request) })).json();
+  if (!Array.isArray(body?.words) || !Array.isArray(body.whole) || typeof body.answer !== "string") throw new ApiError("broken");
+  return body;
+}
+
 /**
- * Streams one answer; `said(text)` gets each piece. Returns {finish, usage}.
+ * Streams one answer; `said(text)` gets each piece. Returns {finish, usage, unfamiliar}: the places of
+ * pictures unlike those the model has learnt from, where the server tells.
  * A stream that ends without saying why is an error: half an answer must not look whole.
  */
 export async function stream(request, signal, said) {
@@ -94,6 +102,7 @@ export async function stream(request, signal, said) {
   const response = await ask("v1/chat/completions", { method: "POST", body, signal });
   let finish = null;
   let usage = null;
+  let unfamiliar = [];
   try {
     for await (const data of events(response.body)) {
       if (data === "[DONE]") break;
@@ -103,11 +112,12 @@ export async function stream(request, signal, said) {
       if (typeof choice?.delta?.content === "string") said(choice.delta.content);
       finish = choice?.finish_reason ?? finish;
       usage = chunk.usage ?? usage;
+      if (Array.isArray(chunk.unfamiliar_pictures)) unfamiliar = chunk.unfamiliar_pictures.filter(Number.isInteger);
     }
   } catch (error) {
     if (error instanceof ApiError || error.name === "AbortError") throw error;
     throw new ApiError("cut");
   }
   if (finish === null) throw new ApiError("cut");
-  return { finish, usage };
+  return { finish, usage, unfamiliar };
 }

@@ -3,8 +3,9 @@
 import { Announcer } from "./announce.js";
 import * as api from "./api.js";
 import { Composer } from "./composer.js";
-import { messages, pictureIds, samplingFields } from "./conversation.js";
+import { messages, pictureIds, samplingFields, shownAnswer } from "./conversation.js";
 import { find, h, icon, iconButton } from "./dom.js";
+import { Gaze } from "./gaze.js";
 import { language, nextTheme, number, remembered, speak, startingLanguage, t, wear } from "./language.js";
 import { History, Settings, askForKey, setUpExport } from "./panels.js";
 import { Gallery, LONGEST_EDGE, dataUrl } from "./pictures.js";
@@ -59,6 +60,7 @@ class Page {
       rephrase: (index, text) => this.begin(() => this.talk.rephrase(index, text)),
       again: () => this.begin(() => this.talk.again()),
       choose: (index, shown) => this.talk.choose(index, shown),
+      look: (index) => this.look(index),
       redraw: () => this.draw(),
       copy,
     });
@@ -156,6 +158,34 @@ class Page {
     this.follow();
   }
 
+  /** Shows where the model looked for an answer, or no longer. The server is asked once an answer. */
+  async look(index) {
+    const { conversation } = this.talk;
+    const { gazes } = this.thread;
+    const answer = shownAnswer(conversation.turns[index]);
+    if (gazes.get(answer) === "coming") return;
+    if (gazes.has(answer)) {
+      gazes.delete(answer);
+      return this.draw();
+    }
+    gazes.set(answer, "coming");
+    this.draw();
+    try {
+      const turns = conversation.turns.slice(0, index);
+      const { model, system } = this.request();
+      const { sent, missing } = await messages(turns, system, (id) => this.gallery.dataUrl(id));
+      if (missing) throw new Error(t("picture.gone"));
+      const looked = await api.looked({ model, messages: sent, answer: answer.text });
+      const pictures = turns.flatMap((turn) => turn.pictures ?? []);
+      gazes.set(answer, new Gaze(looked, pictures, this.gallery));
+    } catch (error) {
+      gazes.delete(answer);
+      notice(t("looked.failed", { why: error.message || t("error.gone") }));
+    }
+    if (conversation === this.talk.conversation) this.draw();
+    return undefined;
+  }
+
   drawHistory() {
     clearTimeout(this.drawing);
     this.drawing = setTimeout(() => this.history.draw(this.talk.conversation.id), 50);
@@ -219,6 +249,11 @@ class Page {
     }
     this.drawModels();
     this.count();
+    const looks = this.models.find(({ id }) => id === this.model())?.chiasm?.looks === true;
+    if (looks !== this.thread.looks) {
+      this.thread.looks = looks;
+      this.draw();
+    }
   }
 
   drawModels() {

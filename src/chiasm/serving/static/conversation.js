@@ -3,7 +3,8 @@
 // conversation  {id, title, created, updated, revision, turns}
 // user turn     {role: "user", text, pictures: [{id, name, width, height, type, from}]}
 // answer turn   {role: "assistant", versions: [answer], shown}
-// answer        {text, state, error, usage, model, seconds}
+// answer        {text, state, error, usage, model, seconds, unfamiliar}
+//               unfamiliar: {places, of} where some of the pictures sent are unlike those the model has learnt from
 //               state: writing | whole | long (the token limit) | stopped (by you) | cut (reload) | failed
 
 import { newId } from "./dom.js";

@@ -110,11 +110,12 @@ export class Talk {
       timer = setInterval(() => this.save(conversation), SAVE_EVERY);
       const { sent, missing } = await kept.messages(before, system, (id) => this.gallery.dataUrl(id));
       if (missing) this.on.notice("error.missing", { count: missing });
-      const { finish, usage } = await stream({ model, messages: sent, ...fields }, controller.signal, (text) => {
+      const { finish, usage, unfamiliar } = await stream({ model, messages: sent, ...fields }, controller.signal, (text) => {
         answer.text += text;
         if (conversation === this.conversation) this.on.piece(answer);
       });
       answer.usage = usage;
+      if (unfamiliar.length) answer.unfamiliar = { places: unfamiliar, of: kept.pictureIds({ turns: before }).length - missing };
       answer.state = { length: "long", content_filter: "filtered" }[finish] ?? "whole";
     } catch (error) {
       if (error.name === "AbortError") answer.state = "stopped";

@@ -1,6 +1,6 @@
 // The turns of a conversation on the page.
 
-import { picturesBefore, shownAnswer } from "./conversation.js";
+import { pictureIds, picturesBefore, shownAnswer } from "./conversation.js";
 import { h, icon, iconButton, shortName } from "./dom.js";
 import { language, number, t } from "./language.js";
 import { show } from "./prose.js";
@@ -22,8 +22,14 @@ function troubleText({ kind, message, wait }) {
   return [t(`error.${kind}`), message ? shortName(message, 400) : "", hint].filter(Boolean).join(language() === "zh" ? "" : " ");
 }
 
+function unfamiliarText({ places, of }) {
+  if (of === 1) return t("unfamiliar.one");
+  return t("unfamiliar.some", { which: places.map((place) => number(place + 1)).join(language() === "zh" ? "、" : ", ") });
+}
+
 /**
- * `actions`: open(pictures, at, boxes, marked), rephrase(index, text), again(), choose(index, version), copy(text).
+ * `actions`: open(pictures, at, boxes, marked), rephrase(index, text), again(), choose(index, version), copy(text),
+ * look(index). `looks`: the server says where its model looked; `gazes` has the Gaze of answers that show it, or "coming".
  * `gallery` gives the pictures' addresses.
  */
 export class Thread {
@@ -32,6 +38,8 @@ export class Thread {
     this.editing = null;
     this.body = null;
     this.frame = 0;
+    this.looks = false;
+    this.gazes = new WeakMap();
   }
 
   /** Draws all turns. `writing`: the last answer is being written here; `elsewhere`: in another tab. */
@@ -128,13 +136,15 @@ export class Thread {
     const here = last && writing;
     const pictures = picturesBefore(this.conversation, index);
     const maker = pictures.length > 0 ? (text, box) => this.box(text, box, answer, pictures) : null;
-    const body = h("div", { class: `prose ${here ? "writing" : ""}` });
-    show(body, answer.text, maker);
+    const gaze = this.gazes.get(answer);
+    const seen = gaze && gaze !== "coming" && !here ? gaze.nodes() : null;
+    const body = h("div", { class: `prose ${here ? "writing" : ""}` }, seen?.words);
+    if (!seen) show(body, answer.text, maker);
     if (here) {
       this.body = body;
       this.boxMaker = maker;
     }
-    const node = h("article", { class: "turn answer", "aria-busy": here ? "true" : "false" }, h("h2", { class: "unseen" }, t("answer")), body);
+    const node = h("article", { class: "turn answer", "aria-busy": here ? "true" : "false" }, h("h2", { class: "unseen" }, t("answer")), body, seen?.maps);
     if (!here) node.append(...this.below(turn, answer, index, { last, writing, elsewhere }));
     return node;
   }
@@ -148,7 +158,9 @@ export class Thread {
     } else if (answer.state === "writing") nodes.push(h("p", { class: "state" }, t(elsewhere ? "state.elsewhere" : "state.cut")));
     else if (answer.state !== "whole") nodes.push(h("p", { class: "state" }, t(`state.${answer.state}`)));
     else if (answer.text === "") nodes.push(h("p", { class: "state" }, t("error.empty")));
+    if (answer.unfamiliar) nodes.push(h("p", { class: "state" }, unfamiliarText(answer.unfamiliar)));
     const usage = usageText(answer);
+    const looks = this.looks && !writing && answer.text.trim() && pictureIds({ turns: this.conversation.turns.slice(0, index) }).length > 0;
     const again = last && !writing && !elsewhere && answer.state !== "failed";
     nodes.push(
       h(
@@ -157,10 +169,19 @@ export class Thread {
         turn.versions.length > 1 && this.versions(turn, index, writing),
         answer.text && action(`${index}.copy`, "copy", t("copy"), (event) => this.actions.copy(answer.text, event.currentTarget)),
         again && action(`${index}.again`, "again", t("regenerate"), () => this.actions.again()),
+        looks && this.lookButton(answer, index),
         usage && h("span", { class: "note usage" }, usage),
       ),
     );
     return nodes;
+  }
+
+  lookButton(answer, index) {
+    const gaze = this.gazes.get(answer);
+    const label = gaze === "coming" ? t("looked.coming") : t(gaze ? "looked.hide" : "looked");
+    const button = action(`${index}.looked`, "eye", label, () => this.actions.look(index));
+    button.setAttribute("aria-expanded", String(Boolean(gaze && gaze !== "coming")));
+    return button;
   }
 
   versions({ versions, shown }, index, writing) {
