@@ -12,11 +12,14 @@ from pathlib import Path
 from string import Template
 
 from chiasm.atomic import new_file
+from chiasm.demo.asking import CODES
 from chiasm.demo.report import accuracy, classics, gallery, stages
 from chiasm.demo.report.shown_pictures import Shown
 from chiasm.demo.report.wording import both, count, duration, interval, moment
 from chiasm.demo.story import LAST, MOMENTS, SIZE, Story
 from chiasm.version import __version__
+
+_LONGEST = 80  # characters of the answer at the top; ours
 
 
 def write_report(story: Story) -> Path:
@@ -39,6 +42,7 @@ def page(story: Story) -> str:
         script=script,
         lead=_lead(story),
         scores=_scores(story),
+        hero=_hero(story, shelf),
         classics=classics.classics(story, shelf),
         stages=stages.stages(story, history),
         samples="" if history is None else stages.samples(story, history.recipe),
@@ -93,6 +97,18 @@ def _scores(story: Story) -> str:
             f"<span>{interval(share)}</span></div>"
         )
     return "".join(cards)
+
+
+def _hero(story: Story, shelf: Mapping[Path, Shown]) -> str:
+    """The last of the pictures asked about, with a question and its answer."""
+    asked = {request.language: request for request in story.requests if request.kind == "ask"}
+    if len(asked) < len(CODES):
+        return ""
+    parts = []
+    for code in CODES:
+        text = escape(story.answers[LAST][asked[code].key][:_LONGEST]) or "–"
+        parts.append(f"{escape(asked[code].text.splitlines()[0])}<b>{text}</b>")
+    return f"<figure>{shelf[asked['en'].images[0]].html()}<figcaption>{both(*parts)}</figcaption></figure>"
 
 
 def _footer(story: Story) -> str:
