@@ -14,7 +14,7 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Keep other processes out of `folder`, which is made if need be; one that stayed empty is taken away again.
+    """Keep other processes out of `folder`, which is made if need be, with those above; what stayed empty goes again.
 
     The system lets go of it however this process ends. Raises `UserError` when another one is in it. Without locks
     (Windows, some network file systems, a folder that cannot be written) nothing is kept out.
@@ -24,7 +24,7 @@ def held(folder: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    made = not folder.exists()
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = _opened(folder / LOCK)
@@ -49,9 +49,9 @@ def held(folder: Path) -> Iterator[None]:
             yield
         finally:
             (folder / LOCK).unlink(missing_ok=True)
-            if made:
-                with contextlib.suppress(OSError):  # not empty: the run has begun
-                    folder.rmdir()
+            with contextlib.suppress(OSError):  # not empty: the run has begun
+                for path in made:
+                    path.rmdir()
     finally:
         os.close(lock)
 
