@@ -45,7 +45,9 @@ export class Gaze {
   figure(picture, canvas) {
     const image = h("img", { alt: pictureLabel(picture), width: picture.width, height: picture.height, decoding: "async" });
     this.gallery.address(picture.id).then((address) => address && (image.src = address));
-    return h("div", { class: "map" }, image, canvas);
+    const map = h("div", { class: "map" }, image, canvas);
+    map.style.setProperty("--ratio", String(picture.width / picture.height));
+    return map;
   }
 
   words() {
