@@ -21,7 +21,7 @@ from chiasm.serving.metrics import resident_bytes
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 # All ours. Blocks of a decoded picture have up to 16 MiB; of a step of a small model, fewer than these.
 _LARGE = 4 << 20
-_GROWN = 8 << 20  # bytes above the last time
+_GROWN = 1 << 20  # bytes above the last time
 _QUIET = 0.5  # seconds without a request
 _LONGEST = 10.0  # seconds between two looks where it never is quiet
 
