@@ -37,7 +37,12 @@ def serve(listening: socket.socket) -> None:
 
     model = assistant()
     settings = Settings(
-        "tiny", max_tokens=16, count=model.prompt_tokens, tells_likely=True, check_schema=model.check_schema
+        "tiny",
+        max_tokens=16,
+        count=model.prompt_tokens,
+        tells_likely=True,
+        check_schema=model.check_schema,
+        look=model.looked,
     )
     listener(Server(model, settings), 1.0).run([listening])
 

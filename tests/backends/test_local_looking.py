@@ -6,10 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
-from chiasm.backends.local_looking import token_spans, words_of
+from chiasm.backends.local_looking import looked, token_spans, words_of
+from chiasm.backends.local_prompts import Opened
 from chiasm.chat import Looker, Sampling, collect
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
+from chiasm.processing.images import ImageLayout
 from tests.backends.tiny import assistant
 
 
@@ -59,6 +61,26 @@ def test_what_cannot_be_told_is_said() -> None:
         model.looked(asked(picture()), "  ")
     with pytest.raises(UserError, match="context holds 64"):
         model.looked(asked(picture()), "a" * 64)
+
+
+def opened(layout: ImageLayout, size: tuple[int, int] = (20, 20)) -> Opened:
+    return Opened(layout, torch.zeros(layout.tiles, 3, 28, 28), "key", size)
+
+
+def test_the_class_token_is_no_place_and_pictures_follow_each_other() -> None:
+    processor = assistant().processor
+    shown = [opened(ImageLayout(1, 2, 2, class_token=True)), opened(ImageLayout(1, 2, 2), (40, 20))]
+    shares = torch.tensor([[0.5, 1, 2, 3, 4, 10, 20, 30, 40]]) / 128
+    seen = looked(processor, shown, processor.tokenizer.encode_text("a"), shares)
+    # The second is as high as one of its two rows: half of each lies in the padding, and counts whole.
+    values = [[share * 128 for share in heat.shares] for heat in seen.whole]
+    assert values == [pytest.approx([1, 2, 3, 4], rel=1e-3), pytest.approx([40, 60], rel=1e-3)]
+
+
+def test_pictures_of_several_tiles_are_refused() -> None:
+    processor = assistant().processor
+    with pytest.raises(UserError, match="picture 1 is seen in 3 tiles"):
+        looked(processor, [opened(ImageLayout(3, 2, 2))], [97], torch.zeros(1, 12))
 
 
 def test_tokens_of_half_a_character_share_it() -> None:

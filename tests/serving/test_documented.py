@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chiasm.serving.looking import PATH
 from tests.backends.tiny import assistant
-from tests.serving.running import Running, running
+from tests.serving.running import Running, data_url, png, question, running
 
 ASK = "/v1/chat/completions"
 Schema = dict[str, Any]
@@ -30,7 +31,7 @@ ANYTHING = st.recursive(
 def server() -> Iterator[Running]:
     model = assistant()
     abilities = {"count": model.prompt_tokens, "tells_likely": True, "check_schema": model.check_schema}
-    with running(model, max_tokens=3, **abilities) as server:
+    with running(model, max_tokens=3, look=model.looked, **abilities) as server:
         yield server
 
 
@@ -151,6 +152,17 @@ def test_generated_requests_are_answered_as_documented(server: Running, document
 
     asked()
     assert {200, 400} <= seen
+
+
+def test_generated_questions_where_it_looked_are_answered_as_documented(server: Running, document: Schema) -> None:
+    @settings(max_examples=30, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(body=values({"$ref": "#/LookedRequest"}, document))
+    def asked(body: object) -> None:
+        check_reply(server, document, "POST", PATH, body)
+
+    asked()
+    body = {**question("What?", data_url(png()), data_url(png())), "answer": "A dog."}
+    assert check_reply(server, document, "POST", PATH, body) == 200
 
 
 def test_answers_of_every_kind_are_as_documented(server: Running, document: Schema) -> None:
