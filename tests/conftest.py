@@ -50,7 +50,8 @@ def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @pytest.fixture(scope="session")
 def micro_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a drawn world of 40 pictures to train on and 4 to ask about. Not to be changed."""
-    from chiasm.scenes import dataset
+    """The folder of a drawn world of 40 pictures to train on, of 64 pixels, and 4 to ask about. Not to be changed."""
+    from chiasm.scenes.writing import write_world
 
-    return dataset.write(tmp_path_factory.mktemp("micro") / "world", num_train=40, num_val=4).folder
+    numbers = {"num": 40, "num_val": 4, "num_test": 2, "num_text": 40}
+    return write_world(tmp_path_factory.mktemp("micro") / "world", **numbers, size=64, workers=1).folder

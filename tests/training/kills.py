@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 
-from chiasm.scenes import dataset
+from chiasm.scenes.writing import write_world
 from chiasm.training.config import Recipe
 from chiasm.training.run import run
 from tests.training import micro
@@ -31,7 +31,7 @@ KINDS = ("any time", "any time", "in a save", "between stages")
 
 def recipe(folder: Path) -> Recipe:
     """A checkpoint a step, samples that are left out before and during training, dropout in the last stage."""
-    world = dataset.write(folder / "world", num_train=14, num_val=4).folder
+    world = write_world(folder / "world", num=5, num_val=1, num_test=1, num_text=10, size=64, workers=1).folder
     records = micro.records(world)
     records[3] = {**records[3], "image": "absent.png"}
     (world / "images" / "torn.png").write_bytes((world / "images" / records[5]["image"]).read_bytes()[:-100])
@@ -44,7 +44,7 @@ def recipe(folder: Path) -> Recipe:
         "stages.instruct.lora={rank: 2, alpha: 4, dropout: 0.2}",
         "stages.talk.steps=2",
         "stages.align.steps=2",
-        "stages.instruct.steps=5",  # 20 samples of 14: into the second epoch
+        "stages.instruct.steps=5",  # 20 samples of 15: into the second epoch
         "save_every=1",
         stages=("talk", "align", "instruct"),
     )

@@ -7,31 +7,58 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chiasm.recipes import _small_world as tiny
-from chiasm.training.config import Model, Recipe
+from chiasm.training.config import Data, Model, Optim, Part, Recipe, Stage, Vocabulary
 from chiasm.training.metrics import Answered
 
-_TOWER = ("hidden_size=32", "intermediate_size=64", "num_hidden_layers=2", "num_attention_heads=2")
-_LANGUAGE = (*_TOWER, "num_key_value_heads=2")
-SIZES = (
-    *(f"model.vision.{size}" for size in _TOWER),
-    *(f"model.language.{size}" for size in _LANGUAGE),
-    "model.vocabulary.size=300",
-)
+_SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
 def recipe(
     world: Path, *changes: str, stages: tuple[str, ...] = ("align", "instruct"), start: str | None = None
 ) -> Recipe:
-    """The recipe `tiny` at micro size: 4 steps of 4 samples in each of `stages`, from nothing or from a checkpoint."""
-    whole = tiny.recipe(str(world)).with_changes(list(SIZES))
-    chosen = {
-        name: stage.model_copy(update={"steps": 4, "batch_size": 4})
-        for name, stage in whole.stages.items()
-        if name in stages
+    """A run at micro size: 4 steps of 4 samples in each of `stages`, from nothing or from a checkpoint.
+
+    Of the four stages `see` teaches the tower from boxes and `talk` the language model without pictures.
+    """
+    model = model_of(world) if start is None else Model(start=start, dtype="float32")
+    chosen = {name: stage for name, stage in _stages(world).items() if name in stages}
+    whole = Recipe(name="micro", seed=0, precision="float32", model=model, stages=chosen, save_every=500, workers=1)
+    return whole.with_changes(list(changes))
+
+
+def model_of(world: Path) -> Model:
+    """A tower of 64 patches and a language model with a vocabulary of the world's own words, from nothing."""
+    return Model(
+        vision={"model_type": "clip_vision_model", "image_size": 64, "patch_size": 8, **_SIZES},
+        language={
+            "model_type": "llama",
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 1024,
+            "tie_word_embeddings": True,
+            "initializer_range": 0.08,
+            **_SIZES,
+        },
+        vocabulary=Vocabulary(records=(f"{world}/text_train.json", f"{world}/instruct_train.json"), size=300),
+        connector="mlp2x_gelu",
+        feature_layer=-2,
+        dtype="float32",
+    )
+
+
+def _stages(world: Path) -> dict[str, Stage]:
+    def stage(trains: tuple[Part, ...], records: str, template: str, lr: float, **more: Any) -> Stage:
+        images = None if records.startswith("text") else f"{world}/images"
+        data = Data(records=f"{world}/{records}", images=images)
+        settings = {"batch_size": 4, "steps": 4, "max_length": 512, **more}
+        return Stage(trains=trains, data=data, template=template, optim=Optim(lr=lr), **settings)
+
+    boxes = "annotations/instances_train.json"
+    return {
+        "see": stage(("vision",), boxes, "vicuna_v1", 2e-3, objective="patches", max_length=2048),
+        "talk": stage(("language",), "text_train.json", "chatml", 2e-3),
+        "align": stage(("connector",), "align_train.json", "plain", 2e-3),
+        "instruct": stage(("connector", "language"), "instruct_train.json", "chatml", 1e-3),
     }
-    model = whole.model if start is None else Model(start=start, dtype="float32")
-    return whole.model_copy(update={"model": model, "stages": chosen, "workers": 1}).with_changes(list(changes))
 
 
 def records(world: Path, name: str = "instruct_train.json") -> list[dict[str, Any]]:

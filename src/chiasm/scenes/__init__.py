@@ -1,5 +1,6 @@
-"""The drawn world: little pictures that come with everything one may say about them.
+"""The drawn world: pictures that come with everything one may say about them, in English and Chinese.
 
-`world` samples scene graphs, `shapes` and `draw` turn them into pixels, `words` and `questions` into English,
-`dataset` writes all of it to a folder. Nothing here knows about models, training or torch: the files are the interface.
+`placing` makes scenes of `kinds` of things, `drawing` turns them into pixels, `telling` and `asking` into sentences,
+`formats` into the files of the field, `writing` puts all of it into a folder. Nothing here knows about models, training
+or torch: the files are the interface.
 """
