@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from chiasm.demo import story
 from chiasm.demo.story import Story, tell
+from tests.demo import standins
 from tests.training import micro
-
-CHANGES = [*micro.SIZES, *(f"stages.{stage}.steps=2" for stage in ("see", "talk", "align", "instruct"))]
 
 
 @pytest.fixture(scope="package", autouse=True)
-def _few_questions() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(story, "NUM_PICTURES", 6)
-        yield
+def small(tmp_path_factory: pytest.TempPathFactory, micro_world: Path) -> Iterator[Path]:
+    """The folder of the parts every demo here begins from."""
+    parts = tmp_path_factory.mktemp("parts")
+    standins.write_parts(parts, micro_world)
+    with standins.small_demo(parts):
+        yield parts
 
 
 @pytest.fixture(scope="package")
-def told(tmp_path_factory: pytest.TempPathFactory, _few_questions: None) -> Story:
+def told(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Story:
     """A finished story of a few pictures and a few steps."""
-    return tell(tmp_path_factory.mktemp("demo") / "told", micro.Recorder(), changes=CHANGES, num_train=40)
+    folder = tmp_path_factory.mktemp("demo") / "told"
+    return tell(folder, micro.Recorder(), changes=standins.STEPS, num_train=standins.NUM_TRAIN)

@@ -40,11 +40,13 @@ def demo(
     from chiasm.demo.report import write_report
     from chiasm.demo.story import tell
     from chiasm.errors import UserError
+    from chiasm.recipes.demo import recipe
     from chiasm.training.stopping import Interrupted
 
     if fresh and out.exists():
         if not (out / "world" / "world.json").is_file():
             raise UserError(f"{out} does not look like a demo, so --fresh does not delete it. Name another --out")
+        recipe(str(out / "world")).with_changes(changes or [])  # a typing error deletes nothing
         shutil.rmtree(out)
     reporter, begun = RunReporter(), time.monotonic()
     try:
