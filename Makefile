@@ -37,7 +37,7 @@ budgets: $(READY)
 test: $(READY) ## run the tests
 	$(BIN)/python -m pytest $(ARGS)
 
-demo: $(READY) ## train a small assistant on drawn pictures and let it answer (minutes, CPU)
+demo: $(READY) ## take a small tower and language model through both stages, and ask them (minutes, CPU)
 	$(BIN)/chiasm demo $(ARGS)
 
 bench: $(READY) ## compare speed with transformers, as ratios
