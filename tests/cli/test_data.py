@@ -79,7 +79,7 @@ def test_json_names_all_of_them(bad: Path, micro_world: Path, capsys: pytest.Cap
     assert said.out.count("\n") == 1
     found = json.loads(said.out)
     assert found["by_reason"] == {"missing": 1, "no turns": 1, "nothing trained": 1}
-    assert [entry["id"] for entry in found["unusable"]] == ["[/bold]", "图[/x]\\ud800", "instruct_000004"]
+    assert [entry["id"] for entry in found["unusable"]] == ["[/bold]", "图[/x]\\ud800", "short_000004_zh"]
 
 
 @pytest.mark.parametrize(("max_bad", "code"), [(None, 1), ("0.59", 1), ("0.6", 0), ("1", 0)])
@@ -144,8 +144,8 @@ def test_mistakes(
 def test_show_marks_what_is_trained(
     micro_world: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record = micro.records(micro_world)[2]
-    arguments = ("--images", micro_world / "images", "-m", model, "--index", 2, "--tiles", tmp_path / "tiles")
+    record = micro.records(micro_world)[3]  # in English: pieces of Chinese are shown as bytes
+    arguments = ("--images", micro_world / "images", "-m", model, "--index", 3, "--tiles", tmp_path / "tiles")
     assert _exit_code("data", "show", micro_world / "instruct_train.json", *arguments) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"record {record['id']}: ")

@@ -33,7 +33,7 @@ class LookedWord:
     def as_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
         maps = [[each.rows, each.columns, base64.b64encode(each.cells).decode("ascii")] for each in self.maps]
-        return {"text": self.text, "share": round(self.share, 4), "maps": maps}
+        return {"text": self.text, "share": self.share, "maps": maps}
 
     @classmethod
     def of(cls, told: Any) -> LookedWord:
@@ -61,7 +61,7 @@ def look(looker: Looker, conversation: Conversation, answer: str) -> list[Looked
 def _word(text: str, word: Glance) -> LookedWord:
     most = max((share for heat in word.heats for share in heat.shares), default=0.0)
     total = sum(sum(heat.shares) for heat in word.heats)
-    return LookedWord(text[word.start : word.end], total, tuple(_map(heat, most) for heat in word.heats))
+    return LookedWord(text[word.start : word.end], round(total, 4), tuple(_map(heat, most) for heat in word.heats))
 
 
 def _map(heat: Heat, most: float) -> Map:

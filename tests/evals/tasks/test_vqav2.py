@@ -106,7 +106,7 @@ def test_pictures_need_not_be_there(tmp_path: Path) -> None:
 
 def test_a_drawn_world(micro_world: Path) -> None:
     """Its questions name their pictures themselves."""
-    for folder in (micro_world, micro_world / "vqav2"):
+    for folder in (micro_world / "vqav2_val", micro_world / "vqav2_test"):
         questions = TASK.questions(folder)
         assert questions
         assert all(Path(str(q.images[0])).is_file() for q in questions)
