@@ -62,9 +62,10 @@ def _highest(values: Sequence[float]) -> float:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Three to six round numbers around low and high."""
+    """Two to seven round numbers around low and high."""
     span = max(high - low, 1e-3)
     step = 10 ** math.floor(math.log10(span))
     step = next(step * part for part in (0.1, 0.2, 0.25, 0.5, 1, 2) if span / (step * part) <= 5)
     first = math.floor(low / step)
-    return [round(step * i, 6) for i in range(first, math.ceil(high / step) + 1)]
+    last = max(math.ceil(high / step), first + 1)
+    return [round(step * i, 6) for i in range(first, last + 1)]
