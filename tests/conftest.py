@@ -53,13 +53,17 @@ def check_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def micro_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a drawn world of 40 pictures to train on, of 64 pixels, and 4 to ask about. Not to be changed.
 
-    `instruct_train.json` holds one conversation a picture, of short questions, so that runs on it are quick.
+    `instruct_train.json` holds one conversation a picture, of two short questions, so that runs on it are quick.
     """
     from chiasm.scenes.writing import write_world
 
     folder = tmp_path_factory.mktemp("micro") / "world"
     write_world(folder, num=40, num_val=4, num_test=2, num_text=40, size=64, workers=1)
     mixture = json.loads((folder / "mixture_train.json").read_bytes())
-    short = [record for record in mixture if record["id"].startswith("short_")]
+    short = [
+        {**record, "conversations": record["conversations"][:4]}
+        for record in mixture
+        if record["id"].startswith("short_")
+    ]
     (folder / "instruct_train.json").write_text(json.dumps(short))
     return folder
