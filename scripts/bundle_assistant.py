@@ -1,8 +1,10 @@
 """Put a finished run of the recipe `tiny` into the package: CLIP, base language model, assistant, and their manifest.
 
+    python scripts/fit_familiarity.py runs/tiny/final world/images/train world/images/test
     python scripts/bundle_assistant.py runs/tiny world runs/eval/tiny
 
-The arguments are the run, the drawn world it learnt from, and the folder `chiasm eval` measured it into. Each version
+The arguments are the run, the drawn world it learnt from, and the folder `chiasm eval` measured it into. The first
+command lets it tell pictures of another kind. Each version
 of the weights stays in the history for ever, so this is done rarely.
 """
 
@@ -26,6 +28,7 @@ from chiasm.checkpoints.backbones import open_language
 from chiasm.checkpoints.clip_folder import CLIP, copy_clip
 
 _WORDS = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json")
+_IMAGE = "<image>"
 _PREFIX = "language."  # of the language model's tensors among a stage's
 _MOST_BYTES = 40_000_000  # all of it together
 
@@ -64,8 +67,20 @@ def _write_language(run: Path, target: Path) -> None:
         raise SystemExit(f"the stage's weights do not fit: {missing}, {unexpected}")
     model.to(torch.bfloat16).save_pretrained(target)
     for name in _WORDS:
-        shutil.copyfile(run / "final" / name, target / name)
+        words = json.loads((run / "final" / name).read_text())
+        (target / name).write_text(json.dumps(_without_pictures(words), ensure_ascii=False, indent=1) + "\n")
     open_language(target)  # what the demo will do
+
+
+def _without_pictures(words: dict[str, Any]) -> dict[str, Any]:
+    """A tokenizer's file without the token that stands for pictures, which came after this model."""
+    kept = {k: v for k, v in words.items() if v != _IMAGE and k not in ("extra_special_tokens", "processor_class")}
+    if isinstance(words.get("added_tokens"), list):
+        kept["added_tokens"] = [token for token in words["added_tokens"] if token["content"] != _IMAGE]
+    if isinstance(words.get("added_tokens_decoder"), dict):
+        decoder = words["added_tokens_decoder"].items()
+        kept["added_tokens_decoder"] = {number: token for number, token in decoder if token["content"] != _IMAGE}
+    return kept
 
 
 def _manifest(run: Path, world: Path, scores: Path) -> dict[str, Any]:
