@@ -121,7 +121,7 @@ def test_a_picture_that_vanishes_between_two_epochs_is_left_out(micro_world: Pat
     recorder = Removing()
     run(recipe, tmp_path / "run", reporter=recorder)
     assert recorder.ended["instruct"] == "1 missing"
-    assert [line["id"] for line in micro.dropped(tmp_path / "run")] == ["instruct_000007"]
+    assert [line["id"] for line in micro.dropped(tmp_path / "run")] == ["short_000007_en"]
 
 
 def test_a_file_of_no_records_is_told(micro_world: Path, tmp_path: Path) -> None:
