@@ -80,13 +80,13 @@ def test_a_picture_is_opened_and_encoded_once_however_the_questions_lie(
     album: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, opened, tiles = assistant(), Opened(monkeypatch), [0]
-    encode = model.model.encode_images
+    see = model.model.see
 
     def counted(x: torch.Tensor) -> torch.Tensor:
         tiles[0] += len(x)
-        return encode(x)
+        return see(x)
 
-    model.model.encode_images = counted  # type: ignore[method-assign]
+    model.model.see = counted  # type: ignore[method-assign]
     conversations = [Conversation((user(f"Question {n}", [album[n % 4]]),)) for n in range(60)]
     answers = list(model.answer_all(conversations, SHORT))
     assert sorted(map(str, opened.sources)) == sorted(album)

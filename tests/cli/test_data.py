@@ -112,7 +112,6 @@ def test_a_torn_line_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (("check", "r.json", "-m", "nowhere"), 1, "nowhere"),
         (("check", "r.json", "--template", "plain"), 2, "-m"),
         (("check",), 2, "Missing argument"),
-        (("show", "r.json"), 1, "-m FOLDER"),
         (("show", "r.json", "--index", "1"), 2, "not among the 1 records"),
         (("show", "r.json", "--index", "-1"), 2, "not among the 1 records"),
         (("show", "none.json"), 1, "none.json holds no records"),

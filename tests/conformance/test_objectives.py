@@ -25,10 +25,11 @@ from chiasm.training.run import stage_processor
 from tests.training import micro
 
 # The stage of the recipe `tiny` that uses the objective; a new objective needs its own here.
+# `clip` compares samples with each other, so that a batch does not lose what they lose alone: its tests are its own.
 _STAGES = {"answers": "instruct", "patches": "see"}
 
 
-@pytest.fixture(params=objectives.REGISTRY.names())
+@pytest.fixture(params=[name for name in objectives.REGISTRY.names() if name != "clip"])
 def built(request: pytest.FixtureRequest, micro_world: Path) -> tuple[Objective, Llava]:
     """An objective on the drawn world, and a model whose parts train as its stage says."""
     recipe = micro.recipe(micro_world, stages=(_STAGES[request.param],))

@@ -62,7 +62,7 @@ def test_no_part_trains_at_a_rate_that_never_moves(recipe: Recipe) -> None:
     st.integers(0, 50),
 )
 def test_a_plan_sees_what_was_asked_for(num: int, batch: int, epochs: float | None, steps: int) -> None:
-    stage = recipes.find("tiny").stages["talk"]
+    stage = recipes.find("tiny").stages["language"]
     change = {"batch_size": batch, "steps": steps} if epochs is None else {"batch_size": batch, "epochs": epochs}
     plan = Plan.of(stage.model_copy(update={"steps": None, **change}), num)
     if epochs is None:

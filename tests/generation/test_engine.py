@@ -119,17 +119,17 @@ class Counting(Engine):
     def __init__(self, model: Llava) -> None:
         super().__init__(model)
         self.num_tokens, self.num_tiles = 0, 0
-        hidden, encode = model.hidden, model.encode_images
+        hidden, see = model.hidden, model.see
 
         def counted_hidden(x: torch.Tensor, *rest: Any) -> torch.Tensor:
             self.num_tokens += x.shape[1]
             return hidden(x, *rest)
 
-        def counted_encode(x: torch.Tensor) -> torch.Tensor:
+        def counted_see(x: torch.Tensor) -> torch.Tensor:
             self.num_tiles += len(x)
-            return encode(x)
+            return see(x)
 
-        model.hidden, model.encode_images = counted_hidden, counted_encode  # type: ignore[method-assign]
+        model.hidden, model.see = counted_hidden, counted_see  # type: ignore[method-assign]
 
 
 def test_second_turn_computes_only_what_is_new() -> None:

@@ -68,16 +68,16 @@ class Counted:
     def __init__(self, model: Llava) -> None:
         self.tokens: list[int] = []
         self.num_tiles = 0
-        encode = model.encode_images
+        see = model.see
 
         def counted(x: torch.Tensor) -> torch.Tensor:
             self.num_tiles += len(x)
-            return encode(x)
+            return see(x)
 
         def seen(_: object, __: object, given: dict[str, torch.Tensor]) -> None:
             self.tokens.append(given["inputs_embeds"].shape[1])
 
-        model.encode_images = counted  # type: ignore[method-assign]
+        model.see = counted  # type: ignore[method-assign]
         model.language_model.base_model.register_forward_pre_hook(seen, with_kwargs=True)
 
 

@@ -123,8 +123,8 @@ def test_neighbours_that_begin_alike_are_a_run(prompts: list, expected: list[tup
 def test_features_are_kept_up_to_a_number_of_bytes_and_the_latest_longest() -> None:
     model = ours()
     calls: list[int] = []
-    encode = model.encode_images
-    model.encode_images = lambda x: calls.append(len(x)) or encode(x)  # type: ignore[func-returns-value, method-assign]
+    encode, see = ours().encode_images, model.see
+    model.see = lambda x: calls.append(len(x)) or see(x)  # type: ignore[func-returns-value, method-assign]
     features = Features(model, max_bytes=2 * NUM_PATCHES * 48 * 4)
     with torch.inference_mode():
         for seeds in ("3", "34", "3", "5", "3", "4"):

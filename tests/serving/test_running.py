@@ -65,8 +65,7 @@ def test_many_that_vanish_leave_nothing_behind() -> None:
         gc.collect()  # what earlier tests left open must not close in between
         before = num_open(), threading.active_count()
         connections = [begun(server, max_tokens=2000, stream=True) for _ in range(50)]
-        server.wait_until(lambda: server.server.desk.num_in == 50)
-        assert server.server.desk.num_running == 4
+        server.wait_until(lambda: (server.server.desk.num_in, server.server.desk.num_running) == (50, 4))
         for connection in connections:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # reset, no goodbye
             connection.close()
