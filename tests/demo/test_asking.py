@@ -12,6 +12,8 @@ from chiasm.demo.asking import CLASSICS, CODES, Language, guesses, right, shares
 from chiasm.demo.story import Story
 from chiasm.evals.task import Question
 from chiasm.evals.tasks._drawn import Truth
+from chiasm.scenes.placing import sample_scene
+from chiasm.scenes.telling.reasons import holding
 
 
 def _question(key: str, kind: str, answer: str, style: str = "short") -> Question:
@@ -70,6 +72,20 @@ def test_questions_have_a_right_answer_and_no_kind_has_more_than_its_share(told:
         assert set(counts.values()) == {asking.A_KIND}
         assert not {"describe", "region_to_text"} & counts.keys()
         assert {"colour", "text_to_box", "compare", "option"} <= counts.keys()
+
+
+def test_pictures_to_talk_about_are_rich_and_by_day_and_each_in_another_place() -> None:
+    scenes = {number: sample_scene(5, number, 140) for number in range(40)}
+    chosen = asking.varied(scenes, 3)
+    assert chosen == sorted(chosen)
+    assert [scenes[number].time for number in chosen] == ["day"] * 3
+    assert len({scenes[number].place for number in chosen}) == 3
+    for number in chosen:
+        rivals = [each for each in scenes.values() if (each.place, each.time) == (scenes[number].place, "day")]
+        wealth = [len(each.things) + len(holding(each)) for each in (scenes[number], *rivals)]
+        assert wealth[0] == max(wealth)
+    nights = {number: scene for number, scene in scenes.items() if scene.time == "night"}
+    assert len(asking.varied(nights, 3)) == 3  # better than none
 
 
 def test_requests_are_the_classics_in_both_languages_about_pairs(told: Story) -> None:

@@ -21,6 +21,7 @@ from chiasm.scenes.asking.question import NO, YES
 from chiasm.scenes.formats.picture import LANGUAGES, Picture
 from chiasm.scenes.layout import WrittenWorld
 from chiasm.scenes.placing import sample_scene
+from chiasm.scenes.scene import Scene
 from chiasm.scenes.shards import FIRST_INDEX
 from chiasm.scenes.telling.reasons import holding, reasons
 
@@ -103,7 +104,7 @@ def truth(question: Question) -> Truth:
 
 
 def requests(world: WrittenWorld, seed: int, size: int, num_pictures: int) -> list[Request]:
-    """The classics about `NUM_SETS` pairs of neighbouring pictures, in both languages: those with most in them."""
+    """The classics about `NUM_SETS` pairs of neighbouring pictures, in both languages: see `varied`."""
     records = {code: _records(world, code) for code in CODES}
     pairs = [(number, number + 1) for number in range(0, num_pictures - 1, 2)]
     pairs = [
@@ -112,17 +113,24 @@ def requests(world: WrittenWorld, seed: int, size: int, num_pictures: int) -> li
         if _short(records, pair[0]) and all((_file(pair[0]), "compare") in of for of in records.values())
     ]
 
-    def wealth(pair: tuple[int, int]) -> tuple[int, int]:
-        first, second = (sample_scene(seed, FIRST_INDEX[SPLIT] + number, size) for number in pair)
-        return len(holding(first)) + len(first.things), len(second.things)
-
-    best = sorted(sorted(pairs, key=wealth, reverse=True)[:NUM_SETS])
+    firsts = {first: sample_scene(seed, FIRST_INDEX[SPLIT] + first, size) for first, _ in pairs}
     return [
         request
-        for number, _ in best
+        for number in varied(firsts, NUM_SETS)
         for code in CODES
         for request in _classics(world, seed, size, number, code, records)
     ]
+
+
+def varied(scenes: Mapping[int, Scene], num: int) -> list[int]:
+    """The numbers of the scenes with most in them: by day and in different places, as long as there are such."""
+    ranked = sorted(scenes, key=lambda number: len(scenes[number].things) + len(holding(scenes[number])), reverse=True)
+    by_place: dict[str, int] = {}
+    for number in ranked:
+        if scenes[number].time == "day":
+            by_place.setdefault(scenes[number].place, number)
+    chosen = list(by_place.values())
+    return sorted([*chosen, *(number for number in ranked if number not in chosen)][:num])
 
 
 _Records = Mapping[tuple[str, str], Mapping[str, Any]]

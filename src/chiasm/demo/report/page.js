@@ -63,10 +63,11 @@ if (kinds && cards.length) {
   });
 }
 
-// ---- where it looked: what is dark was passed over
+// ---- where it looked: what is dark was passed over, what glows was looked at most
 const looked = JSON.parse(document.getElementById("looked").textContent);
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-const DARKEST = 205; // of 255
+const DARK = 185; // of 255, over what was not looked at
+const GLOW = [255, 178, 36, 150]; // over what was looked at most
 let playing = 0;
 let shownWord = null;
 
@@ -76,7 +77,11 @@ const drawMap = (canvas, map) => {
   canvas.width = columns;
   canvas.height = rows;
   const picture = new ImageData(columns, rows);
-  cells.forEach((cell, place) => { picture.data[4 * place + 3] = Math.round(DARKEST * (1 - (cell / 255) ** 0.7)); });
+  cells.forEach((cell, place) => {
+    const share = (cell / 255) ** 0.7;
+    const lit = Math.max(0, 2 * share - 1);
+    picture.data.set(share < 0.5 ? [0, 0, 0, DARK * (1 - 2 * share)] : [...GLOW.slice(0, 3), GLOW[3] * lit], 4 * place);
+  });
   canvas.getContext("2d").putImageData(picture, 0, 0);
   canvas.classList.add("on");
 };
