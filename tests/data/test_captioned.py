@@ -55,13 +55,24 @@ def test_what_is_said_of_a_box(tmp_path: Path) -> None:
     assert said == [("a dog", "狗"), ("dog",), ()]
 
 
+def test_what_is_nearly_true_of_a_box(tmp_path: Path) -> None:
+    boxes: list[dict[str, Any]] = [
+        {"image_id": 1, "bbox": [0, 0, 1, 1], "wrong_phrases": {"en": ["a cat", ""], "zh": ["猫"]}},
+        {"image_id": 1, "bbox": [0, 0, 1, 1]},
+    ]
+    instances = put(tmp_path / "i.json", {"images": IMAGES, "annotations": boxes})
+    found = CaptionedPictures([captions(tmp_path / "c.json", (1, "x"))], instances)
+    assert [found.wrong_phrases(each) for each in found.pictures[0].annotations] == [("a cat", "猫"), ()]
+
+
+@pytest.mark.parametrize("key", ["phrases", "wrong_phrases"])
 @pytest.mark.parametrize("phrases", ["a dog", ["a dog"], {"en": "a dog"}, {"en": [3]}])
-def test_phrases_that_are_no_lists_of_texts_are_a_bad_record(tmp_path: Path, phrases: Any) -> None:
-    box = {"image_id": 1, "bbox": [0, 0, 1, 1], "phrases": phrases}
+def test_phrases_that_are_no_lists_of_texts_are_a_bad_record(tmp_path: Path, phrases: Any, key: str) -> None:
+    box = {"image_id": 1, "bbox": [0, 0, 1, 1], key: phrases}
     instances = put(tmp_path / "i.json", {"images": IMAGES, "annotations": [box]})
     found = CaptionedPictures([captions(tmp_path / "c.json", (1, "x"))], instances)
     with pytest.raises(RecordError, match="lists of texts"):
-        found.phrases(found.pictures[0].annotations[0])
+        getattr(found, key)(found.pictures[0].annotations[0])
 
 
 def test_the_digest_is_of_all_files(tmp_path: Path) -> None:

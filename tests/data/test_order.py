@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chiasm.data.conversations import ConversationFile
-from chiasm.data.order import grouped, shuffled
+from chiasm.data.order import grouped, short_first, shuffled
 
 _LENGTHS = st.lists(st.integers(-300, 300).filter(bool), min_size=1, max_size=120)
 
@@ -50,9 +50,33 @@ def test_shuffled_is_every_sample_once(num: int, seed: int, epoch: int) -> None:
     assert order == shuffled(num, seed, epoch)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 300), max_size=200), st.integers(0, 2**40), st.integers(0, 5))
+def test_short_first_is_every_sample_once_and_the_long_ones_late(lengths: list[int], seed: int, epoch: int) -> None:
+    order = short_first(lengths, seed, epoch)
+    assert sorted(order) == list(range(len(lengths)))
+    assert order == short_first(lengths, seed, epoch)
+
+
+def test_short_first_begins_with_short_samples_and_ends_with_all() -> None:
+    lengths = random.Random(0).choices(range(1, 1000), k=10_000)
+    order = short_first(lengths, 0, 0)
+    tenths = [[lengths[i] for i in order[at : at + 1000]] for at in range(0, 10_000, 1000)]
+    means = [sum(tenth) / 1000 for tenth in tenths]
+    assert max(tenths[0]) < 220  # of a thousand
+    assert means[:5] == sorted(means[:5])
+    assert min(tenths[-1]) < 200
+    assert max(tenths[-1]) > 990
+
+
 def test_seed_and_epoch_each_change_the_order() -> None:
     lengths = random.Random(0).choices([n for n in range(-99, 100) if n], k=64)
-    for sort in (lambda s, e: tuple(shuffled(64, s, e)), lambda s, e: tuple(grouped(lengths, 8, s, e))):
+    sorts = (
+        lambda s, e: tuple(shuffled(64, s, e)),
+        lambda s, e: tuple(grouped(lengths, 8, s, e)),
+        lambda s, e: tuple(short_first(lengths, s, e)),
+    )
+    for sort in sorts:
         assert len({sort(seed, epoch) for seed in range(4) for epoch in range(4)}) == 16
 
 

@@ -18,7 +18,7 @@ from chiasm.scenes.telling.description import dense, grounded, in_words, relatio
 from chiasm.scenes.telling.english import ENGLISH
 from chiasm.scenes.telling.language import Language
 from chiasm.scenes.telling.nouns import capitals, length
-from chiasm.scenes.telling.phrases import phrases
+from chiasm.scenes.telling.phrases import phrases, wrong_phrases
 from chiasm.scenes.telling.reasons import ENGLISH_SIGNS, holding, reasons
 from chiasm.scenes.telling.reasons_chinese import CHINESE_REASONS, CHINESE_SIGNS
 from chiasm.scenes.telling.reasons_english import ENGLISH_REASONS
@@ -175,7 +175,7 @@ def test_phrases_grow_from_the_name(language: Language) -> None:
     seen = set()
     for seed in range(30):
         told = phrases(scene, DOG, language, rng(seed))
-        assert 2 <= len(told) == len(set(told)) <= 4
+        assert 2 <= len(told) == len(set(told)) <= 5
         assert list(told) == sorted(told, key=len)
         seen.update(told)
     if language.code == "en":
@@ -183,6 +183,22 @@ def test_phrases_grow_from_the_name(language: Language) -> None:
         assert "a large brown dog lying down and facing left" in seen
     else:
         assert {"狗", "一只狗", "一只棕色的狗", "左边那只狗", "一只朝左躺着的棕色大狗"} <= seen
+
+
+@BOTH
+def test_wrong_phrases_are_wrong_of_all_that_is_there(language: Language) -> None:
+    seen: set[str] = set()
+    for seed in range(40):
+        seen.update(wrong_phrases(scene_of(DOG, CAT), DOG, language, rng(seed)))
+    right, standing = (
+        ("a brown dog facing right", "a dog standing")
+        if language.code == "en"
+        else ("一只朝右的棕色狗", "一只站着的狗")
+    )
+    assert {right, standing} <= seen
+    other = replace(DOG, number=1, facing="right", action="standing")
+    for seed in range(40):
+        assert not {right, standing} & set(wrong_phrases(scene_of(DOG, other), DOG, language, rng(seed)))
 
 
 LIGHT = Thing(0, "traffic light", "black", Box(0.1, 0.3, 0.2, 0.7), state="red")

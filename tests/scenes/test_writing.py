@@ -26,7 +26,7 @@ from chiasm.scenes.kinds import KINDS
 from chiasm.scenes.layout import WrittenWorld
 from chiasm.scenes.placing import sample_scene
 from chiasm.scenes.scene import Scene
-from chiasm.scenes.writing import write_world
+from chiasm.scenes.writing import WORLD_FORMAT, write_world
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBERS: dict[str, Any] = {"num": 30, "num_val": 20, "num_test": 7, "num_text": 9, "size": 64}
@@ -375,7 +375,7 @@ def test_two_processes_do_not_write_one_world(tmp_path: Path) -> None:
 
     (tmp_path / "w/.shards").mkdir(parents=True)
     (tmp_path / "w/world.json").write_text(
-        json.dumps({"format": 2, "seed": 3, "size": 64, "train": 30, "val": 20, "test": 7, "text": 9})
+        json.dumps({"format": WORLD_FORMAT, "seed": 3, "size": 64, "train": 30, "val": 20, "test": 7, "text": 9})
     )
     with (tmp_path / "w/.shards/lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -32,7 +32,8 @@ def write(folder: Path) -> Path:
         chinese.append({"id": number, "image_id": number + 1, "caption": f"第{number}张图里有{CHINESE[colour]}的东西"})
         said = {"en": ["a thing", f"a {COLOURS[colour]} thing"], "zh": [f"{CHINESE[colour]}的东西"]}
         box = {"id": number + 1, "image_id": number + 1, "category_id": 1, "bbox": [left, 8, 16, 24], "area": 384}
-        boxes.append({**box, "iscrowd": 0, "phrases": said})
+        wrong = {"en": [f"a {COLOURS[colour]} person"]}
+        boxes.append({**box, "iscrowd": 0, "phrases": said, "wrong_phrases": wrong})
         turns = [{"from": "human", "value": english[-1]["caption"]}, {"from": "gpt", "value": chinese[-1]["caption"]}]
         text.append({"id": str(number), "conversations": turns})
     save(folder / "captions.json", {"images": images, "annotations": english})

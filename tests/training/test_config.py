@@ -112,7 +112,7 @@ def test_all_wrong_fields_are_named_at_once() -> None:
         ("stages.align.trains", ["projector"], "'vision', 'connector' or 'language'"),
         ("stages.align.trains", "connector", "tuple"),
         ("stages.align.gradient_checkpointing", "perhaps", "boolean"),
-        ("stages.align.data.order", "sorted", "'shuffled' or 'modality_length'"),
+        ("stages.align.data.order", "sorted", "'shuffled', 'modality_length' or 'short_first'"),
         ("stages.align.data.max_dropped", 1.5, "less than or equal to 1"),
         ("stages.align.data", "r.json", "data"),
         ("stages.align.optim.lr", 0, "greater than 0"),

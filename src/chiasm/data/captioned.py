@@ -1,8 +1,8 @@
 """Pictures with captions, and boxes with phrases, from COCO's files: what contrastive learning reads.
 
 Captions files of several languages may be about the same pictures. An instances file beside them gives boxes; what is
-said of a box are its `phrases` (`{"en": [...], "zh": [...]}`, ours beside COCO's keys), else the name of its category.
-It knows neither pixels nor models.
+said of a box are its `phrases` (`{"en": [...], "zh": [...]}`, ours beside COCO's keys), else the name of its category;
+`wrong_phrases` are close to what is true and say nothing that is in the picture. It knows neither pixels nor models.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 
 from chiasm.conversation import RecordError
 from chiasm.errors import UserError
+
+_TRUE, _WRONG = "phrases", "wrong_phrases"
 
 
 @dataclass(slots=True)
@@ -59,17 +61,25 @@ class CaptionedPictures:
 
     def phrases(self, annotation: dict[str, Any]) -> tuple[str, ...]:
         """What is said of a box; empty where nothing is. Raises `RecordError` where phrases are no lists of texts."""
-        phrases = annotation.get("phrases")
-        if phrases is None:
+        if annotation.get(_TRUE) is None:
             category = annotation.get("category_id")
             name = self.categories.get(category) if isinstance(category, int | str) else None
             return () if name is None else (name,)
-        if not isinstance(phrases, dict) or not all(isinstance(each, list) for each in phrases.values()):
-            raise RecordError("bad phrases", "'phrases' of a box must be lists of texts by language")
-        found = [phrase for each in phrases.values() for phrase in each]
-        if not all(isinstance(phrase, str) for phrase in found):
-            raise RecordError("bad phrases", "'phrases' of a box must be lists of texts by language")
-        return tuple(dict.fromkeys(phrase for phrase in found if phrase.strip()))
+        return _texts(annotation, _TRUE)
+
+    def wrong_phrases(self, annotation: dict[str, Any]) -> tuple[str, ...]:
+        """What is nearly true of a box, and of nothing in its picture. Raises as `phrases` does."""
+        return _texts(annotation, _WRONG) if annotation.get(_WRONG) is not None else ()
+
+
+def _texts(annotation: dict[str, Any], key: str) -> tuple[str, ...]:
+    by_language = annotation[key]
+    if not isinstance(by_language, dict) or not all(isinstance(each, list) for each in by_language.values()):
+        raise RecordError("bad phrases", f"'{key}' of a box must be lists of texts by language")
+    found = [phrase for each in by_language.values() for phrase in each]
+    if not all(isinstance(phrase, str) for phrase in found):
+        raise RecordError("bad phrases", f"'{key}' of a box must be lists of texts by language")
+    return tuple(dict.fromkeys(phrase for phrase in found if phrase.strip()))
 
 
 def _read(path: Path, digest: Any, kind: str, needed: tuple[str, str]) -> dict[str, Any]:
@@ -119,14 +129,14 @@ def _of(pictures: dict[int, CaptionedPicture], annotation: dict[str, Any], path:
 def _shared(annotation: dict[str, Any]) -> dict[str, Any]:
     """What is used of an annotation, with one copy of every phrase: the same few thousand are said again and again."""
     kept: dict[str, Any] = {
-        key: annotation[key] for key in ("bbox", "area", "category_id", "phrases") if key in annotation
+        key: annotation[key] for key in ("bbox", "area", "category_id", _TRUE, _WRONG) if key in annotation
     }
-    phrases = kept.get("phrases")
-    if isinstance(phrases, dict):
-        kept["phrases"] = {
-            language: [sys.intern(each) if isinstance(each, str) else each for each in said]
-            if isinstance(said, list)
-            else said
-            for language, said in phrases.items()
-        }
+    for key in (_TRUE, _WRONG):
+        if isinstance(phrases := kept.get(key), dict):
+            kept[key] = {
+                language: [sys.intern(each) if isinstance(each, str) else each for each in said]
+                if isinstance(said, list)
+                else said
+                for language, said in phrases.items()
+            }
     return kept

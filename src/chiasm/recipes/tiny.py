@@ -11,7 +11,7 @@ from __future__ import annotations
 from chiasm.models.device import computes_bfloat16
 from chiasm.training.config import Contrast, Data, Model, Optim, Recipe, Stage, Vocabulary
 
-_WORLD = "runs/demo/world"  # what `chiasm data scenes --out` or `chiasm demo` wrote
+_WORLD = "runs/world"  # what `chiasm data scenes --out` wrote
 
 
 def recipe(world: str = _WORLD) -> Recipe:
@@ -37,7 +37,7 @@ def recipe(world: str = _WORLD) -> Recipe:
                 "model_type": "llama",
                 "hidden_size": 192,
                 "intermediate_size": 576,
-                "num_hidden_layers": 6,
+                "num_hidden_layers": 4,
                 "num_attention_heads": 3,
                 "num_key_value_heads": 3,
                 "max_position_embeddings": 2048,
@@ -46,7 +46,7 @@ def recipe(world: str = _WORLD) -> Recipe:
                 # not learnt to look anything up within the time it has.
                 "initializer_range": 0.072,
             },
-            vocabulary=Vocabulary(records=(f"{world}/text_train.json", f"{world}/mixture_train.json"), size=2048),
+            vocabulary=Vocabulary(records=(f"{world}/mixture_train.json",), size=2048),
             connector="mlp2x_gelu",
             feature_layer=-2,
             dtype="bfloat16",
@@ -61,7 +61,7 @@ def recipe(world: str = _WORLD) -> Recipe:
                     instances=f"{annotations}/instances_train.json",
                 ),
                 batch_size=64,
-                epochs=0.45,  # an epoch shows a picture with each of its ten captions
+                epochs=0.8,  # an epoch shows a picture with each of its ten captions
                 optim=Optim(lr=2e-3, betas=(0.9, 0.98), weight_decay=0.05),
             ),
             "language": Stage(

@@ -149,7 +149,7 @@ class _Sampler:
             self._try(BY_NAME["dining table"], "ground")
             for kind in rng.sample([kind for kind in here if "table" in kind.zones], rng.choice((1, 2, 2, 3))):
                 self._try(kind, "table")
-        if rng.random() < 0.2:  # something to read
+        if rng.random() < 0.3:  # something to read
             self._try(BY_NAME["tv"], "wall") if self._inside else self._try(BY_NAME["sign"], "ground")
         if rng.random() < 0.5:
             self._try(BY_NAME["person"], "ground")

@@ -79,7 +79,7 @@ class Data(_Value):
 
     records: str
     images: str | None = None
-    order: Literal["shuffled", "modality_length"] = "shuffled"
+    order: Literal["shuffled", "modality_length", "short_first"] = "shuffled"
     max_dropped: float = Field(default=0.01, ge=0, le=1)
     """Fraction of samples that may be unusable before the run stops."""
 

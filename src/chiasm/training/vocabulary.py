@@ -12,8 +12,11 @@ from chiasm.training.config import Vocabulary
 
 # The special tokens of our templates' end and start, so that a small model knows each as one piece.
 SPECIAL = ("<pad>", "<s>", "</s>", "<|im_start|>", "<|im_end|>")
-# Words with their leading space, single digits, runs of punctuation, white space: GPT-2's idea, digits apart.
-_WORDS = r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+# ChatML's names of who speaks: said before every message, so each is to be one piece as well.
+_SPEAKERS = ("user", "assistant")
+# Words with their leading space, single digits, runs of punctuation, white space: GPT-2's idea, digits apart. Chinese
+# characters apart, too: it has no spaces, so that whole phrases would become pieces, and a colour among them be lost.
+_WORDS = r" ?\p{Han}| ?(?:(?!\p{Han})\p{L})+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
 def learn(vocabulary: Vocabulary) -> Tokenizer:
@@ -38,6 +41,8 @@ def _texts(vocabulary: Vocabulary) -> Iterator[str]:
         conversations = ConversationFile(path)
         for index in range(len(conversations)):
             try:
-                yield from (message.text for message in conversations[index].messages)
+                for message in conversations[index].messages:
+                    yield message.text
+                    yield from _SPEAKERS
             except RecordError:
                 continue  # the stage that trains on it counts and names it

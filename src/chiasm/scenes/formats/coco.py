@@ -8,7 +8,7 @@ from chiasm.scenes.formats.picture import LANGUAGES, Picture, Record
 from chiasm.scenes.kinds import KINDS
 from chiasm.scenes.scene import Thing
 from chiasm.scenes.telling.language import Language
-from chiasm.scenes.telling.phrases import phrases
+from chiasm.scenes.telling.phrases import phrases, wrong_phrases
 
 _CATEGORY = {kind.name: number for number, kind in enumerate(KINDS, start=1)}
 # Ids are made of the scene's: more than any scene has captions or things. From 1, since pycocotools takes 0 for none.
@@ -31,19 +31,18 @@ def captions(picture: Picture, language: Language) -> Iterator[Record]:
 def instances(picture: Picture, areas: Sequence[int]) -> Iterator[Record]:
     """The `annotations` of an instances file; `areas` are the pixels of each thing that can be seen.
 
-    `bbox` holds the whole thing, also what is hidden. No `segmentation`: a box is no outline. `attributes` and
-    `phrases` (by language) are ours beside COCO's keys.
+    `bbox` holds the whole thing, also what is hidden. No `segmentation`: a box is no outline. `attributes`, and
+    by language `phrases` and `wrong_phrases`, are ours beside COCO's keys.
     """
     scene = picture.scene
     for thing, area in zip(scene.things, areas, strict=True):
         x0, x1 = thing.box.x0 * scene.width, thing.box.x1 * scene.width
         y0, y1 = thing.box.y0 * scene.height, thing.box.y1 * scene.height
-        said = {
-            language.code: list(
-                phrases(scene, thing, language, picture.stream(f"phrases {language.code} {thing.number}"))
-            )
-            for language in LANGUAGES
-        }
+        said, not_said = {}, {}
+        for language in LANGUAGES:
+            rng = picture.stream(f"phrases {language.code} {thing.number}")
+            said[language.code] = list(phrases(scene, thing, language, rng))
+            not_said[language.code] = list(wrong_phrases(scene, thing, language, rng))
         yield {
             "id": scene.id * _IDS_A_SCENE + thing.number + 1,
             "image_id": scene.id,
@@ -54,6 +53,7 @@ def instances(picture: Picture, areas: Sequence[int]) -> Iterator[Record]:
             "segmentation": [],
             "attributes": _attributes(thing),
             "phrases": said,
+            "wrong_phrases": not_said,
         }
 
 

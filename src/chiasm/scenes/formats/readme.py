@@ -7,7 +7,7 @@ from collections.abc import Mapping
 # One row a kind of file: the names, matched by their beginning or end, and what is in them.
 _ROWS = (
     ("annotations/captions_", "COCO captions, five a picture; `_zh` in Chinese"),
-    ("annotations/instances_", "COCO instances; `attributes` and `phrases` in both languages are ours"),
+    ("annotations/instances_", "COCO instances; `attributes`, `phrases` and `wrong_phrases` are ours"),
     ("align_train.json", "stage 1 of LLaVA: a request and one description"),
     ("instruct_train.json", "LLaVA-Instruct's three kinds: conversation, detail, complex reasoning"),
     ("mixture_train.json", "LLaVA-1.5's mixture in small: short answers, options, boxes, reading, two pictures, talk"),

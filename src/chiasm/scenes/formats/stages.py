@@ -5,20 +5,31 @@ All shares and chances are our own choice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from chiasm.scenes.asking import Question, conversation, long_conversation
+from chiasm.scenes.asking import Question, ask, conversation, long_conversation
+from chiasm.scenes.asking.question import asked_once
 from chiasm.scenes.asking.smalltalk import smalltalk
+from chiasm.scenes.asking.wording import listed
 from chiasm.scenes.formats.conversations import Turn, record, turns_of
 from chiasm.scenes.formats.picture import LANGUAGES, Picture, Record
 from chiasm.scenes.formats.requests import BRIEFLY, IN_DETAIL, OF_WORDS, WITH_BOXES
+from chiasm.scenes.telling.choosing import FULL, look_of
 from chiasm.scenes.telling.description import dense, grounded, in_words
 from chiasm.scenes.telling.language import Language
+from chiasm.scenes.telling.nouns import capitals
 from chiasm.scenes.telling.reasons import reasons
 
 _CAPTION, _DENSE = 0.4, 0.35  # of the descriptions of stage 1; the others name everything with its box
 _SMALLTALK_EVERY = 2  # texts
+_FEWS = 2  # records about few things a text
+_FEW = (1, 2, 2, 3)  # things, where attention is to have little to choose from
+_LISTED = 0.6  # of them are but named, the others told as scenes
+# What is asked about few things, and how often: what must be looked up by one word of the question; of things that are
+# told as a scene also what is about two of them.
+_LOOKED_UP = {"colour": 5, "kind": 5, "existence": 3, "action": 2, "state": 2, "read": 3, "count": 1}
+_RELATED = {**_LOOKED_UP, "side": 4, "option": 3}
 _NEEDS_A_PICTURE = ("box", "region")
 
 
@@ -57,8 +68,13 @@ def instruct(picture: Picture) -> Iterator[Record]:
 
 
 def text(picture: Picture) -> Iterator[Record]:
-    """For the language model alone: a scene told in words, questions about it, a caption of it; and smalltalk."""
+    """For the language model alone: a scene told in words, questions about it, a caption of it; and smalltalk.
+
+    And some of its things alone, with a question or two: who learns to look things up begins with little.
+    """
     language = LANGUAGES[picture.number % 2]
+    for number in range(_FEWS):
+        yield from _of_few(picture, language, number)
     rng = picture.stream("text")
     told = in_words(picture.scene, language, rng)
     asked = conversation if rng.random() < 0.7 else long_conversation
@@ -71,7 +87,26 @@ def text(picture: Picture) -> Iterator[Record]:
         yield _talk(picture, LANGUAGES[picture.number // _SMALLTALK_EVERY % 2])
 
 
-def _answerable(questions: tuple[Question, ...]) -> list[Question]:
+def _of_few(picture: Picture, language: Language, number: int) -> Iterator[Record]:
+    rng = picture.stream(f"text of few {number}")
+    all_things = picture.scene.things
+    chosen = rng.sample(all_things, min(rng.choice(_FEW), len(all_things)))
+    alone = (replace(thing, holds=None, held_by=None, hand=None, on=None) for thing in chosen)
+    scene = replace(picture.scene, things=tuple(replace(thing, number=n) for n, thing in enumerate(alone)))
+    if rng.random() < _LISTED:
+        kinds = _LOOKED_UP
+        named = listed(language, [language.a(look_of(thing, FULL)) for thing in chosen])
+        told = capitals(f"{named}.") if language.code == "en" else f"{named}。"
+    else:
+        kinds, told = _RELATED, in_words(scene, language, rng)
+    drawn = rng.choices(list(kinds), weights=list(kinds.values()), k=rng.choice((2, 3)))
+    asked = [question for kind in drawn if (question := ask(scene, kind, language, rng)) is not None]
+    if asked:
+        said = turns_of(asked_once(_answerable(dict.fromkeys(asked))), language)
+        yield record(f"few{number}_{picture.digits}_{language.code}", said, before=told)
+
+
+def _answerable(questions: Iterable[Question]) -> list[Question]:
     """Those that words without pixels can answer; nobody reads a picture there."""
     return [replace(each, recognised=()) for each in questions if each.style not in _NEEDS_A_PICTURE]
 

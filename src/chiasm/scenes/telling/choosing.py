@@ -20,7 +20,7 @@ _LOW = 0.12
 # Whom one looks at first, at equal size: the living, then what moves; what belongs to the place comes last.
 _ATTENTION = {"person": 3.0, "animal": 2.5, "vehicle": 1.5, "food": 1.5, "plant": 0.4, "building": 0.3}
 # Colours that go without saying: the lamp of a traffic light is what one sees, a stop sign is always red.
-_COLOUR_UNSAID = ("traffic light", "stop sign", "orange")
+COLOUR_UNSAID = ("traffic light", "stop sign", "orange")
 # What is worth a word first, in order; the first `detail` steps are said.
 _STEPS = (("colour", "text"), ("state", "action", "size"), ("hat", "facing"), ("trousers",))
 FULL = len(_STEPS)
@@ -44,7 +44,7 @@ def look_of(thing: Thing, detail: int, unsaid: Sequence[str] = ()) -> Look:
     A traffic light's state and what is written are said as soon as a colour is.
     """
     said = [name for step in _STEPS[:detail] for name in step if name not in unsaid]
-    if detail and thing.kind in _COLOUR_UNSAID:
+    if detail and thing.kind in COLOUR_UNSAID:
         said.remove("colour")
     if thing.kind == "traffic light" and detail:
         said.append("state")

@@ -1,38 +1,76 @@
 """Phrases for a region, as people write them for RefCOCO: from the bare name to everything that can be seen.
 
-Whether a phrase fits this thing alone is not looked at: see `choosing.name_alone`.
+Whether a phrase fits this thing alone is not looked at: see `choosing.name_alone`. And phrases that are wrong by one
+word, for contrast to learn what it else passes over: which way a thing faces, what is written on it (negatives as in
+NegCLIP, arXiv 2210.01936).
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 
+from chiasm.scenes.kinds import HATS, WORDS
 from chiasm.scenes.scene import Scene, Thing
-from chiasm.scenes.telling.choosing import FULL, column, held, look_of
+from chiasm.scenes.telling.choosing import COLOUR_UNSAID, FULL, column, held, look_of
 from chiasm.scenes.telling.language import Language, Look
 
 _SIDES = {"left": ("on the left", "左边"), "middle": ("in the middle", "中间"), "right": ("on the right", "右边")}
 
 
 def phrases(scene: Scene, thing: Thing, language: Language, rng: random.Random) -> tuple[str, ...]:
-    """Two to four different phrases, the shortest first: "dog", "a brown dog", "a brown dog lying down"."""
+    """Two to five different phrases, the shortest first: "dog", "a brown dog", "a brown dog lying down".
+
+    One of them always says everything.
+    """
     plain = Look.at(thing)
     coloured = look_of(thing, 1)
     some = look_of(thing, rng.choice((2, 2, 3)))
-    full = look_of(thing, FULL)
     carried = held(scene, thing)
+    full = language.a(look_of(thing, FULL), look_of(carried, 2) if carried is not None else None)
     said = [
         language.name(thing.kind) if rng.random() < 0.5 else language.a(plain),
         language.a(coloured),
         language.a(some, look_of(carried, 1) if carried is not None and rng.random() < 0.5 else None),
-        language.a(full, look_of(carried, 2) if carried is not None else None),
         _placed(thing, rng.choice((plain, coloured)), language),
     ]
     if (bond := _bond(scene, thing, coloured, language)) is not None:
         said.append(bond)
-    different = list(dict.fromkeys(said))
+    different = list(dict.fromkeys(each for each in said if each != full))
     kept = rng.sample(different, min(rng.choice((2, 3, 3, 4)), len(different)))
-    return tuple(sorted(kept, key=len))
+    return tuple(sorted([*kept, full], key=len))
+
+
+def wrong_phrases(scene: Scene, thing: Thing, language: Language, rng: random.Random) -> tuple[str, ...]:
+    """What could be taken for `thing` and is not in the picture: "a brown dog facing right" where all face left.
+
+    One for each of its colour, facing, state, action, hat and word, as far as it has them.
+    """
+    said = []
+    for name, value in _mistaken(thing, rng):
+        kept = ("colour",) if name in ("facing", "hat") else ()
+        look = replace(Look.at(thing, *kept), **{name: value})
+        if not look.count(scene):
+            said.append(language.a(look))
+    return tuple(dict.fromkeys(said))
+
+
+def _mistaken(thing: Thing, rng: random.Random) -> Iterator[tuple[str, str]]:
+    """Names of what can be seen of a thing, each with another value of it."""
+    hat = thing.clothes.hat if thing.clothes is not None else None
+    colours = () if thing.kind in COLOUR_UNSAID else thing.about.colours
+    for name, true, values in (
+        ("colour", thing.colour, colours),
+        ("facing", thing.facing, ("left", "right")),
+        ("state", thing.state, thing.about.states),
+        ("action", thing.action, thing.about.actions),
+        ("hat", hat, HATS),
+        ("text", thing.text, WORDS),
+    ):
+        others = [value for value in values if value != true]
+        if true is not None and others:
+            yield name, rng.choice(others)
 
 
 def _placed(thing: Thing, look: Look, language: Language) -> str:

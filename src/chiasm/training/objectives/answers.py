@@ -32,7 +32,13 @@ class Answers:
         self._processor = processor
         self._stage = stage
         self._features: TowerFeatures | None = None
-        self._lengths = self._data.word_lengths() if stage.data.order == "modality_length" else []
+        match stage.data.order:
+            case "modality_length":
+                self._lengths = self._data.word_lengths()
+            case "short_first":
+                self._lengths = self._data.text_lengths()
+            case "shuffled":
+                self._lengths = []
 
     def __len__(self) -> int:
         return len(self._data)
@@ -42,10 +48,14 @@ class Answers:
         return self._data.name(index)
 
     def order(self, seed: int, epoch: int) -> list[int]:
-        """As the stage's data asks: shuffled, or grouped by modality and length."""
-        if self._lengths:
-            return order.grouped(self._lengths, self._stage.batch_size, seed, epoch)
-        return order.shuffled(len(self), seed, epoch)
+        """As the stage's data asks: shuffled, the short ones first, or grouped by modality and length."""
+        match self._stage.data.order:
+            case "modality_length":
+                return order.grouped(self._lengths, self._stage.batch_size, seed, epoch)
+            case "short_first":
+                return order.short_first(self._lengths, seed, epoch)
+            case "shuffled":
+                return order.shuffled(len(self), seed, epoch)
 
     def notes(self) -> list[str]:
         """That the file's last line is torn, if it is."""

@@ -3,9 +3,10 @@
 `records` is a COCO captions file; `stage.contrast` names captions in other languages, an instances file, and the text
 tower. Whole pictures against captions bind colours and places to things poorly; so the patches of a box, averaged, are
 held against the phrases said of it, the patches of no box against an embedding of nothing, and whole pictures against
-the phrases of what is in them; and each patch of a box tells where its box lies, as in a detector, so that things are
-told apart that are to be counted (the last four ours). What is said of several boxes or pictures of a batch is never
-held against any of them. Compared is everything computed at once, over all processes.
+the phrases of what is in them; all of it also against phrases that are wrong by a word (NegCLIP, arXiv 2210.01936);
+and each patch of a box tells where its box lies, as in a detector, so that things are told apart that are to be counted
+(all but the negatives ours). What is said of several boxes or pictures of a batch is never held against any of them.
+Compared is everything computed at once, over all processes.
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ from chiasm.training.objectives import Loss, in_turn
 
 NOTHING = 0  # the key of what is said of patches in no box; texts have other keys
 _UNSAID = -1  # fills up rows of keys
+_MOST_WRONG = 2  # phrases wrong of a box, each time it is shown; ours
 _HIDDEN = 0.1  # of a box must be seen, by its annotation's area, or nothing is said of it; ours
 
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """Patches (P,) and what is said of them: the key of one text of now, and of all that are true.
+    """Patches (P,) and what is said of them: the key of one text of now, of all that are true, of some that are wrong.
 
     `box` is left, top, right and bottom in parts of the padded square; of patches in no box it means nothing.
     """
@@ -50,6 +52,7 @@ class _Region:
     box: tuple[float, float, float, float]
     said: int
     true: tuple[int, ...]
+    wrong: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,8 @@ class Clip:
         size = self._processor.images.size
         captions = list(dict.fromkeys(sample.caption for sample in samples))
         said = [(n, region) for n, sample in enumerate(samples) for region in sample.regions]
-        phrases = list(dict.fromkeys(region.said for _, region in said if region.said != NOTHING))
+        texts = (key for _, region in said for key in (region.said, *region.wrong))
+        phrases = list(dict.fromkeys(key for key in texts if key != NOTHING))
         ids = {key: each for sample in samples for key, each in sample.ids.items()}
         longest = max((len(region.true) for _, region in said), default=1)
         true = [[*region.true, *[_UNSAID] * (longest - len(region.true))] for _, region in said]
@@ -224,7 +228,9 @@ class Clip:
             hidden = isinstance(area, int | float) and area < _HIDDEN * box.area
             if phrases and not hidden:
                 key = self._taken(random.choice(phrases), ids)
-                regions.append(_Region(patches, grid.parts(box), key, tuple(map(_key, phrases))))
+                wrong = self._data.wrong_phrases(annotation)
+                wrong_keys = [self._taken(each, ids) for each in random.sample(wrong, min(_MOST_WRONG, len(wrong)))]
+                regions.append(_Region(patches, grid.parts(box), key, tuple(map(_key, phrases)), tuple(wrong_keys)))
         if rest.any():
             regions.append(_Region(rest, (0.0, 0.0, 0.0, 0.0), NOTHING, (NOTHING,)))
         return regions
