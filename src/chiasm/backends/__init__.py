@@ -5,6 +5,7 @@ This module imports no torch: a backend is loaded when it is asked for.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,12 +31,15 @@ def open_model(
     base_url: str | None = None,
     api_key_file: str | Path | None = None,
     folder: str | Path | None = None,
+    light: bool = False,
 ) -> ChatModel:
     """Whoever `name` names: "openai:NAME", "batchfile:NAME", "rulebook", else a local model as `open_local` finds it.
 
     "openai:NAME" is a model of the server at `base_url` (OpenAI's without one), with the key of `api_key_file` or
     OPENAI_API_KEY; "batchfile:NAME" is asked through files in `folder`; "rulebook" is the teacher that needs no model.
-    `dtype`, `device` and `template` are for local models. Raises `UserError` for options that do not go with the name.
+    `dtype`, `device` and `template` are for local models. With `light`, the assistant that comes with chiasm answers
+    without torch, where it can and none of these is given: sooner, on the CPU, and nothing but answers. Raises
+    `UserError` for options that do not go with the name.
     """
     backend, _, model = str(name or "").partition(":")
     remote = isinstance(name, str) and backend in REMOTE
@@ -44,6 +48,11 @@ def open_model(
         _refuse(local_options, f"{name} is no local model")
     if backend != "openai" or not remote:
         _refuse({"base-url": base_url, "api-key-file": api_key_file}, f"{name or bundled.NAME} is no openai:NAME")
+    if light and name is None and not any(local_options.values()):
+        from chiasm.backends.light import LightChatModel, Unsupported
+
+        with contextlib.suppress(Unsupported):
+            return LightChatModel.load(bundled.folder("assistant"))
     if not remote:
         return open_local(name, dtype=dtype, device=device, template=template)
     if backend == "openai":

@@ -1,6 +1,7 @@
 """Conversations to prompts for the local model: in which order, each picture opened once, ahead of who computes.
 
-It knows the processor and what a prompt is made of, but neither the model nor how an answer is generated.
+It knows the processor and what a prompt is made of, but neither the model nor how an answer is generated. torch is
+imported only for who asks for a `Prompt`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import torch
+import numpy as np
+import numpy.typing as npt
 
 from chiasm.conversation import Conversation
 from chiasm.errors import UserError
@@ -53,7 +55,7 @@ class Opened:
     """
 
     layout: ImageLayout
-    pixels: torch.Tensor
+    pixels: npt.NDArray[np.float32]
     key: str
     size: tuple[int, int]
 
@@ -95,7 +97,16 @@ class Album:
         with self._opening:
             picture = open_picture(source, self._processor.limits)
             images = self._processor.images
-            return Opened(images.layout(*picture.size), images.pixels(picture), fingerprint(picture), picture.size)
+            return Opened(images.layout(*picture.size), images.pixel_array(picture), fingerprint(picture), picture.size)
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPrompt:
+    """Ids with every picture's placeholders; where the pictures are, and these as they were `opened`, in order."""
+
+    ids: list[int]
+    pictures: tuple[Picture, ...]
+    opened: tuple[Opened, ...]
 
 
 class PromptWriter:
@@ -109,7 +120,19 @@ class PromptWriter:
         return Album(self._processor, paths=paths)
 
     def prompt(self, conversation: Conversation, album: Album) -> Prompt:
-        """The prompt that asks for an answer to the last user turn: the ids of `Processor.encode`.
+        """What `written` gives, with the pixels of all pictures as one tensor."""
+        import torch
+
+        written = self.written(conversation, album)
+        if len(written.opened) == 1:  # the very memory, which the prompts of all questions about the picture then share
+            pixels = torch.from_numpy(written.opened[0].pixels)
+        else:
+            size = self._processor.images.size
+            pixels = torch.cat([torch.zeros(0, 3, size, size), *(torch.from_numpy(p.pixels) for p in written.opened)])
+        return Prompt(written.ids, pixels, written.pictures)
+
+    def written(self, conversation: Conversation, album: Album) -> WrittenPrompt:
+        """What asks for an answer to the last user turn: the ids of `Processor.encode`.
 
         Raises `UserError` for a conversation without question, a turn out of order or a picture that cannot be used.
         """
@@ -130,10 +153,7 @@ class PromptWriter:
             ids += [self._processor.image_token_id] * layout.num_tokens
             pictures.append(Picture(picture.key, start, len(ids), num_tiles, layout.tiles))
             num_tiles += layout.tiles
-        if len(opened) == 1:  # the very tensor, which the prompts of all questions about the picture then share
-            return Prompt(ids, opened[0].pixels, tuple(pictures))
-        size = self._processor.images.size
-        return Prompt(ids, torch.cat([torch.zeros(0, 3, size, size), *(p.pixels for p in opened)]), tuple(pictures))
+        return WrittenPrompt(ids, tuple(pictures), tuple(opened))
 
     def answer_ids(self, conversation: Conversation, answer: str) -> list[int]:
         """The ids of `answer` as the template writes it behind `conversation`, without what ends it.

@@ -1,17 +1,20 @@
 """One answer as it is spoken: ids in, text that may be shown out, with the tokens it was made of.
 
-It knows the tokenizer and stop strings, and no model.
+It knows the tokenizer and stop strings, and neither models nor torch.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from chiasm.backends.stop_strings import StopStrings
 from chiasm.chat import Delta, FinishReason, Token, Usage
-from chiasm.generation.sampling import Likelihood
 from chiasm.processing.tokens import PieceTokenizer
+
+if TYPE_CHECKING:
+    from chiasm.generation.sampling import Likelihood
 
 
 class Spoken:

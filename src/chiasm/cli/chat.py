@@ -85,7 +85,7 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
     from chiasm.backends import open_model
 
     answerer = open_model(
-        model, dtype=dtype, device=device, template=template, base_url=base_url, api_key_file=api_key_file
+        model, dtype=dtype, device=device, template=template, base_url=base_url, api_key_file=api_key_file, light=True
     )
     if prompt is not None:
         ask_once(answerer, asked(prompt, pictures), sampling, as_json=as_json, timing=timing)

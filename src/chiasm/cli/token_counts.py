@@ -27,18 +27,24 @@ class Counts:
 
 
 def count(model: ChatModel, conversation: Conversation) -> Counts | None:
-    """The tokens of `conversation`; None for a model that is not one of `chiasm.backends.local`."""
-    from chiasm.backends.local import LocalChatModel
+    """The tokens of `conversation`; None for a model that is not on this machine."""
+    from chiasm.backends.light import LightChatModel
     from chiasm.processing.pictures import open_picture
     from chiasm.processing.tokens import PICTURE
 
-    if not isinstance(model, LocalChatModel):
-        return None
+    if isinstance(model, LightChatModel):
+        num_positions: int | None = model.max_positions
+    else:
+        from chiasm.backends.local import LocalChatModel
+
+        if not isinstance(model, LocalChatModel):
+            return None
+        num_positions = model._engine.max_positions
     processor = model.processor
     tokens = processor.tokenizer.encode(processor.template.render(conversation)).ids
     sizes = [open_picture(image.source, processor.limits).size for image in conversation.images]
     pictures = tuple(processor.images.layout(*size).num_tokens for size in sizes)
-    return Counts(sum(token != PICTURE for token in tokens), pictures, model._engine.max_positions)
+    return Counts(sum(token != PICTURE for token in tokens), pictures, num_positions)
 
 
 def reported(usage: Usage | None) -> str:

@@ -20,7 +20,7 @@ from chiasm.generation.cache import GrowingCache
 from chiasm.generation.features import Features
 from chiasm.generation.logits import sharp_logits
 from chiasm.generation.one_by_one import OneByOne
-from chiasm.generation.prompt import Prompt, runs
+from chiasm.generation.prompt import Prompt, room, runs
 from chiasm.generation.sampling import Decoding, Likelihood, choose, likelihoods
 from chiasm.generation.scheduler import NUM_IDLE, Event, Scheduler, Stepper, log_likelihood
 from chiasm.generation.trunk import Branch, Finish
@@ -157,13 +157,7 @@ class Engine:
         bound = self.max_positions
         if bound is None:
             return decoding.max_tokens
-        if len(prompt.ids) >= bound:
-            num_pictures = sum(picture.end - picture.start for picture in prompt.pictures)
-            raise UserError(
-                f"the conversation takes {len(prompt.ids)} tokens ({num_pictures} of them pictures) and this model's "
-                f"context holds {bound}, the answer included. Leave out turns or pictures"
-            )
-        return min(decoding.max_tokens, bound - len(prompt.ids))
+        return min(decoding.max_tokens, room(len(prompt.ids), prompt.pictures, bound))
 
     def check_fits(self, prompt: Prompt, num_answer: int) -> None:
         """Raise `UserError` unless the context holds `prompt` and an answer of `num_answer` tokens."""

@@ -1,11 +1,15 @@
-"""What an answer is generated from, and how much of it two of them share."""
+"""What an answer is generated from, and how much of it two of them share. It needs no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
+from chiasm.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +35,43 @@ class Prompt:
     def __post_init__(self) -> None:
         if not self.ids:
             raise ValueError("a prompt needs at least one token: the answer is continued from it")
-        contents: list[int | str] = list(self.ids)
-        for picture in self.pictures:
-            # A placeholder says nothing about which picture it holds; the digest does.
-            contents[picture.start : picture.end] = [picture.key] * (picture.end - picture.start)
-        object.__setattr__(self, "contents", contents)
+        object.__setattr__(self, "contents", contents_of(self.ids, self.pictures))
 
     def num_shared(self, seen: list[int | str]) -> int:
         """How many tokens at the front equal those of `seen`, never ending inside a picture.
 
         At least the last token is left to compute: the answer continues from its logits.
         """
-        most = min(len(seen), len(self.contents) - 1)
-        shared = next((i for i in range(most) if seen[i] != self.contents[i]), most)
-        for picture in self.pictures:
-            if picture.start < shared < picture.end:
-                return picture.start
-        return shared
+        return num_shared(self.contents, self.pictures, seen)
+
+
+def contents_of(ids: Sequence[int], pictures: Iterable[Picture]) -> list[int | str]:
+    """The ids, with the digest of its picture for each placeholder, which says nothing about which picture it holds."""
+    contents: list[int | str] = list(ids)
+    for picture in pictures:
+        contents[picture.start : picture.end] = [picture.key] * (picture.end - picture.start)
+    return contents
+
+
+def num_shared(contents: Sequence[int | str], pictures: Iterable[Picture], seen: Sequence[int | str]) -> int:
+    """How many of the `contents` of a prompt equal those of `seen` from the front: see `Prompt.num_shared`."""
+    most = min(len(seen), len(contents) - 1)
+    shared = next((i for i in range(most) if seen[i] != contents[i]), most)
+    for picture in pictures:
+        if picture.start < shared < picture.end:
+            return picture.start
+    return shared
+
+
+def room(num_ids: int, pictures: Iterable[Picture], num_positions: int) -> int:
+    """How many tokens an answer may have; raises `UserError` when the prompt alone fills the context."""
+    if num_ids >= num_positions:
+        num_pictures = sum(picture.end - picture.start for picture in pictures)
+        raise UserError(
+            f"the conversation takes {num_ids} tokens ({num_pictures} of them pictures) and this model's "
+            f"context holds {num_positions}, the answer included. Leave out turns or pictures"
+        )
+    return num_positions - num_ids
 
 
 def runs(prompts: Iterable[Prompt], longest: int) -> Iterator[tuple[int, list[Prompt], int]]:

@@ -2,7 +2,8 @@
 
 `ImageProcessing` is the part of `processor.json` about pictures. How a picture is cut into tiles is a policy, one file
 of `chiasm.processing.policies`; scaling to floats happens here. Knows nothing about files (`chiasm.processing.pictures`
-opens them), towers or text. Resizing is Pillow's own bicubic, the one published checkpoints were trained with.
+opens them), towers or text. Resizing is Pillow's own bicubic, the one published checkpoints were trained with. torch is
+imported only for who asks for a tensor.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, Self, cast
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self, cast
 
 import numpy as np
-import torch
+import numpy.typing as npt
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from chiasm.errors import UserError
 from chiasm.registry import Registry
+
+if TYPE_CHECKING:
+    import torch
 
 # OpenAI's CLIP, `preprocessor_config.json` of openai/clip-vit-large-patch14-336.
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -150,6 +154,12 @@ class ImageProcessing(BaseModel):
         return self._policy().tiles(self, image)
 
     def pixels(self, image: Image.Image) -> torch.Tensor:
+        """`pixel_array` as a tensor of the same memory."""
+        import torch
+
+        return torch.from_numpy(self.pixel_array(image))
+
+    def pixel_array(self, image: Image.Image) -> npt.NDArray[np.float32]:
         """RGB of any size -> (tiles, 3, size, size) float32, normalised channel by channel.
 
         Equal bit for bit to transformers' float32 `(value * (1 / 255) - mean) / std`: a byte has 256 values, so each
@@ -167,7 +177,7 @@ class ImageProcessing(BaseModel):
             for index, tile in enumerate(tiles):
                 # mode="clip" only spares numpy a buffer: a byte cannot lie outside the table.
                 np.take(table, np.asarray(tile)[..., channel], out=pixels[index, channel], mode="clip")
-        return torch.from_numpy(pixels)
+        return pixels
 
     def _policy(self) -> ImagePolicy:
         return cast(ImagePolicy, POLICIES.find(self.policy).module)

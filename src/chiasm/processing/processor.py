@@ -9,8 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-
-import torch
+from typing import TYPE_CHECKING
 
 from chiasm import templates
 from chiasm.conversation import Conversation, RecordError
@@ -19,6 +18,9 @@ from chiasm.processing.images import ImageLayout, ImageProcessing
 from chiasm.processing.pictures import PictureLimits, fingerprint, open_picture
 from chiasm.processing.tokens import PICTURE, PieceTokenizer, Tokens
 from chiasm.templates import Piece
+
+if TYPE_CHECKING:
+    import torch
 
 NOT_TRAINED = -100  # PyTorch's ignore_index; `chiasm.models.llava` leaves such positions out of the loss
 
@@ -103,6 +105,8 @@ class Processor:
         answer is ever cut, a picture never. Raises `RecordError` ("too long") when nothing trained would be left, and
         `PictureError` for a picture that cannot be read.
         """
+        import torch
+
         pieces = self.template.render(conversation, train=train)
         pictures = [open_picture(image.source, self.limits) for image in conversation.images]
         example = self._example(pieces, tuple(self.images.layout(*picture.size) for picture in pictures), train)
@@ -121,6 +125,8 @@ class Processor:
 
     def _example(self, pieces: Sequence[Piece], layouts: tuple[ImageLayout, ...], train: bool) -> Example:
         """Ids and labels; no pixels yet."""
+        import torch
+
         tokens, blocks = self._expanded(self.tokenizer.encode(pieces), layouts)
         num_cut = self._cut(tokens, blocks) if train else 0
         ids = torch.tensor(tokens.ids, dtype=torch.int64)
