@@ -40,6 +40,7 @@ class Always:
         (0.5, 1.0, 0.11, 1),
         (0.5, 1.0, 0.77, 3),
         (1e-9, 1.0, 0.5, 1),
+        (1e-320, 1.0, 0.999, 1),
     ],
 )
 def test_the_draw_goes_along_the_probabilities(temperature: float, top_p: float, number: float, chosen: int) -> None:

@@ -47,6 +47,7 @@ def test_features_and_picture_tokens(both: Both) -> None:
     seen = model.see(pixels)
     assert seen.abs().mean() > 0.1
     np.testing.assert_allclose(tower.see(pixels.numpy()), seen.numpy(), rtol=1e-4, atol=1e-4)
+    assert tower.see(pixels.numpy()).dtype == np.float32
     np.testing.assert_allclose(tower.connect(seen.numpy()), model.connect(seen).numpy(), rtol=1e-4, atol=1e-4)
 
 
@@ -64,7 +65,9 @@ def test_logits_in_one_pass_and_token_by_token(both: Both) -> None:
     for start, end in ((0, 40), (40, 297), (297, 298), (298, 299), (299, 300)):
         np.testing.assert_allclose(decoder.step(x_TD[start:end], kept), expected[end - 1], **close)
     kept.length = 40  # and back again
-    np.testing.assert_allclose(decoder.step(x_TD[40:60], kept), expected[59], **close)
+    logits_V = decoder.step(x_TD[40:60], kept)
+    np.testing.assert_allclose(logits_V, expected[59], **close)
+    assert logits_V.dtype == np.float32
 
 
 def test_distance_from_what_is_familiar() -> None:

@@ -23,8 +23,9 @@ def choose(logits_V: Floats, sampling: Sampling, draw: Draw | None) -> int:
     """
     if draw is None:
         return int(logits_V.argmax())
-    # Less the largest, so that temperatures near 0 do not overflow; what is unlikely is lost in float32.
-    weights_V = np.exp((logits_V.astype(np.float64) - float(logits_V.max())) / sampling.temperature)
+    # Less the largest, so that temperatures near 0 take the likeliest; what is unlikely would be lost in float32.
+    with np.errstate(over="ignore"):
+        weights_V = np.exp((logits_V.astype(np.float64) - float(logits_V.max())) / sampling.temperature)
     order_V = np.argsort(-weights_V, kind="stable") if sampling.top_p < 1 else np.arange(len(weights_V))
     sums_V = weights_V[order_V].cumsum()
     # The place of the last token that counts: those behind it add nothing, or lie beyond top-p.
