@@ -49,7 +49,11 @@ def describe(  # noqa: PLR0913, PLR0917 - one argument an option
     paths: Annotated[list[str], typer.Argument(metavar="PATHS...", help="Pictures, folders of them, patterns.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="A checkpoint folder, hub name or openai:NAME. [default: the demo's]"),
+        typer.Option(
+            "--model",
+            "-m",
+            help="A checkpoint folder, hub name or openai:NAME. [default: the assistant that comes with chiasm]",
+        ),
     ] = None,
     style: Annotated[
         str,

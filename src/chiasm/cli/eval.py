@@ -33,7 +33,11 @@ def eval(  # noqa: PLR0913, PLR0917 - one argument an option
     data: Annotated[Path, typer.Option(help="The folder of the benchmarks' files, or of LLaVA's bundle.")],
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="A checkpoint folder, hub name or openai:NAME. [default: the demo's]"),
+        typer.Option(
+            "--model",
+            "-m",
+            help="A checkpoint folder, hub name or openai:NAME. [default: the assistant that comes with chiasm]",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the run. [default: runs/eval/<model>]")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Ask only the first so many questions of each.")] = None,
