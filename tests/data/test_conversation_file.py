@@ -39,6 +39,13 @@ def test_pictures_lie_in_the_folder(tmp_path: Path) -> None:
     assert [str(image.source) for image in file[0].images] == [str(tmp_path / "a" / "b.jpg")]
 
 
+def test_lengths_in_bytes_make_chinese_and_english_alike(tmp_path: Path) -> None:
+    chinese = [{"from": "human", "value": "狗呢"}, {"from": "gpt", "value": "在"}]
+    file = _file(tmp_path, {"conversations": _TALK}, {"image": "a.png", "conversations": chinese}, {"id": "none"})
+    assert file.text_lengths() == [7, 9, 0]
+    assert file.word_lengths() == [-2, 2, -1]
+
+
 def test_an_absent_folder_of_pictures_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere.*does not exist"):
         _file(tmp_path, {"conversations": _TALK}, images=tmp_path / "nowhere")

@@ -56,6 +56,9 @@ def test_short_first_is_every_sample_once_and_the_long_ones_late(lengths: list[i
     order = short_first(lengths, seed, epoch)
     assert sorted(order) == list(range(len(lengths)))
     assert order == short_first(lengths, seed, epoch)
+    ranked = sorted(lengths)
+    for number, index in enumerate(order, start=1):
+        assert lengths[index] <= ranked[min(2 * number, len(ranked)) - 1]
 
 
 def test_short_first_begins_with_short_samples_and_ends_with_all() -> None:

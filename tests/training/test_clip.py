@@ -103,6 +103,28 @@ def test_without_boxes_captions_alone_are_compared(world: Path) -> None:
     assert float(loss.sum.detach()) / 3 == pytest.approx(float(expected), rel=1e-4)
 
 
+def test_wrong_phrases_are_held_against_what_is_there_unless_they_are_true(world: Path) -> None:
+    """Everything but the phrases is the same each time: the weights, the picture, what is said of its box."""
+
+    def loss(wrong: list[str], weight: str) -> float:
+        instances = captioned.load(world / "instances.json")
+        for box in instances["annotations"]:
+            box["wrong_phrases"] = {"en": wrong}
+        captioned.save(world / "instances.json", instances)
+        weights = {
+            f"{name}_weight": int(f"{name}_weight" == weight) for name in ("captions", "regions", "phrases", "boxes")
+        }
+        changes = [f"stages.clip.contrast.{name}={value}" for name, value in weights.items()]
+        objective, model = built(captioned.recipe(world, *changes))
+        return float(objective.loss(model, objective.collate([objective.sample(0)])).sum.detach())
+
+    for weight in ("regions_weight", "phrases_weight"):
+        without = loss([], weight)
+        assert loss(["a blue person"], weight) > without
+        assert loss(["a blue person", "a green person"], weight) > loss(["a blue person"], weight)
+        assert loss(["a thing"], weight) == pytest.approx(without)  # said of the red box, too
+
+
 def test_the_temperature_never_falls_below_a_hundredth(world: Path) -> None:
     objective, model = built(captioned.recipe(world))
     scale = cast(Any, objective.head()).side.logit_scale

@@ -159,6 +159,13 @@ def test_a_rule_between_fields_does_not_repeat_the_whole_stage() -> None:
     assert "got {" not in _refusal(_with("stages.align.micro_batch_size", 3))
 
 
+def test_an_objective_with_an_order_of_its_own_takes_no_other() -> None:
+    tree = _with("stages.align.data.order", "short_first")
+    assert Recipe.parse(tree, "here").stages["align"].data.order == "short_first"
+    tree["stages"]["align"]["objective"] = "patches"
+    assert "data.order" in _refusal(tree)
+
+
 def test_a_connector_can_only_be_reset_where_it_trains() -> None:
     tree = _with("stages.align.reset_connector", True)
     assert Recipe.parse(tree, "here").stages["align"].reset_connector

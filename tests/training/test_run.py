@@ -16,11 +16,11 @@ from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
-from chiasm.training import state
+from chiasm.training import objectives, state
 from chiasm.training.config import Recipe
 from chiasm.training.origin import build_model
 from chiasm.training.parallel import Placement
-from chiasm.training.run import run
+from chiasm.training.run import run, stage_processor
 from tests.training import micro
 
 
@@ -295,3 +295,18 @@ def test_a_torn_last_line_is_told(micro_world: Path, tmp_path: Path) -> None:
     recipe = micro.recipe(micro_world, f"stages.align.data.records={tmp_path / 'r.jsonl'}", stages=("align",))
     run(recipe, tmp_path / "run", reporter=recorder)
     assert any(f"line {len(records)}" in note and "torn" in note for note in recorder.notes)
+
+
+def test_short_first_shows_the_shortest_records_first(micro_world: Path) -> None:
+    recipe = micro.recipe(micro_world, "stages.talk.data.order=short_first", stages=("talk",))
+    stage = recipe.stages["talk"]
+    model, processor = build_model(recipe)
+    objective = objectives.build(stage, model, stage_processor(processor, stage))
+    order = objective.order(0, 0)
+    lengths = [
+        sum(len(turn["value"].encode()) for turn in record["conversations"])
+        for record in micro.records(micro_world, "text_train.json")
+    ]
+    assert sorted(order) == list(range(len(lengths)))
+    assert lengths[order[0]] <= sorted(lengths)[1]
+    assert all(lengths[order[k]] <= sorted(lengths)[2 * k + 1] for k in range(len(order) // 2))

@@ -1,4 +1,4 @@
-"""How many tokens a conversation takes, text and pictures apart, where the model is one on this machine."""
+"""How many tokens a conversation takes, text and pictures apart, where chiasm itself computes the model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Counts:
 
 
 def count(model: ChatModel, conversation: Conversation) -> Counts | None:
-    """The tokens of `conversation`; None for a model that is not on this machine."""
+    """The tokens of `conversation`; None for a model that others compute."""
     from chiasm.backends.light import LightChatModel
     from chiasm.processing.pictures import open_picture
     from chiasm.processing.tokens import PICTURE

@@ -210,6 +210,8 @@ class Stage(_Value):
             raise ValueError(f"objective '{self.objective}' knows neither packed rows nor cached features")
         if self.objective != "answers" and self.validation is not None:
             raise ValueError(f"objective '{self.objective}' has no answers to validate: leave 'validation' out")
+        if self.objective != "answers" and self.data.order != "shuffled":
+            raise ValueError(f"objective '{self.objective}' has an order of its own: leave 'data.order' out")
         if self.contrast is not None and self.objective != "clip":
             raise ValueError(f"'contrast' is for objective 'clip', this stage has '{self.objective}'")
         if self.features == "cache" and "vision" in self.trains:

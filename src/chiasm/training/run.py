@@ -125,7 +125,8 @@ class _Folder:
         if known != digest:
             raise UserError(
                 f"the tokenizer is another one than this run began with (sha256 {known[:12]}, now {digest[:12]}): the "
-                "records of model.vocabulary, or the files it comes from, changed. Put them back, or begin a new run"
+                "records of model.vocabulary, the files it comes from, or chiasm's own rules changed. Put them back, "
+                "or begin a new run"
             )
 
     def check_data(self, stage: str, digest: str) -> None:

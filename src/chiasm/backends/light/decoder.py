@@ -22,7 +22,7 @@ _FIRST_CAPACITY = 256  # tokens there is room for at first; ours: a picture, a q
 
 
 class KeysAndValues:
-    """What the layers keep of the first `length` tokens; the buffers behind it are twice as long as they must be."""
+    """What the layers keep of the first `length` tokens; the buffers have room for more."""
 
     def __init__(self, shape: DecoderShape) -> None:
         self.length = 0
@@ -32,10 +32,14 @@ class KeysAndValues:
     def make_room(self, num_tokens: int) -> None:
         """Let there be places for so many tokens."""
         if num_tokens > self.keys.shape[2]:
-            for name in ("keys", "values"):
-                longer = self._buffer(min(2 * num_tokens, max(num_tokens, self._shape.max_positions)))
-                longer[:, :, : self.length] = getattr(self, name)[:, :, : self.length]
-                setattr(self, name, longer)
+            capacity = min(2 * num_tokens, max(num_tokens, self._shape.max_positions))
+            # Both or none: an interrupt between them would leave one too short for ever.
+            self.keys, self.values = self._longer(self.keys, capacity), self._longer(self.values, capacity)
+
+    def _longer(self, buffer: Floats, capacity: int) -> Floats:
+        longer = self._buffer(capacity)
+        longer[:, :, : self.length] = buffer[:, :, : self.length]
+        return longer
 
     def _buffer(self, capacity: int) -> Floats:
         return np.zeros(
