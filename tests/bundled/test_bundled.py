@@ -76,4 +76,4 @@ def test_it_answers_about_pictures_it_has_not_seen(asked: list[tuple[Conversatio
         right[kind].append(answer.text.strip().rstrip(".").lower() == truth.lower())
     # Far above guessing (a sixth, a ninth), well below what was measured: weights that do not fit answer nothing.
     assert sum(right["place"]) / len(right["place"]) > 0.7
-    assert sum(right["colour"]) / len(right["colour"]) > 0.25
+    assert sum(right["colour"]) / len(right["colour"]) > 0.6
