@@ -219,7 +219,9 @@ def test_mistakes_are_found_before_any_work(
 def test_many_processes_look_as_one(micro_world: Path, held_out: Path, tmp_path: Path) -> None:
     """The same loss, bit for bit, and the same answers; divided weights give the loss alone."""
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(_validated(micro_world, held_out, "stages.instruct.micro_batch_size=2").to_yaml())
+    # In both stages: one process that computed four samples at once would round otherwise than two.
+    halves = [f"stages.{stage}.micro_batch_size=2" for stage in ("align", "instruct")]
+    recipe.write_text(_validated(micro_world, held_out, *halves).to_yaml())
     jobs = {name: Job(str(recipe), str(tmp_path / name)) for name in ("one", "two")}
     shard = Job(str(recipe), str(tmp_path / "shard"), layout="shard")
     told = processes.start([(1, [jobs["one"]]), (2, [jobs["two"], shard])], tmp_path / "told")
