@@ -107,7 +107,7 @@ def _of_few(picture: Picture, language: Language, number: int) -> Iterator[Recor
 
 
 def _answerable(questions: Iterable[Question]) -> list[Question]:
-    """Those that words without pixels can answer; nobody reads a picture there."""
+    """Those without boxes; nobody reads a picture there."""
     return [replace(each, recognised=()) for each in questions if each.style not in _NEEDS_A_PICTURE]
 
 
