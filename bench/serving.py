@@ -1,6 +1,6 @@
 """What a server does under load, over HTTP: many at once against one after another, second questions, hours, leavers.
 
-Prints, for a served model (a folder, or random weights of a 135M Llama behind a small tower): how much faster
+Prints, for a served model (a folder, or random weights of a 135M Llama behind a tower): how much faster
 `--clients` picture chats of `--tokens` tokens are side by side than one after the other; the time to the first token of
 a second question about a picture against the first; with `--minutes`, that many minutes of as many streams with mixed
 pictures, whether each ended as it should, with the answer it gives alone, and what became of the memory; with
@@ -9,6 +9,7 @@ takes for the same chats with the same weights (needs `pip install transformers[
 
     python -m bench.serving --minutes 0.2 --vanish 50
     python -m bench.serving --peer
+    python -m bench.serving --tower clip-l --clients 4 --tokens 16 --runs 1
     python -m bench.serving --model runs/demo/final --minutes 10 --clients 16 --vanish 200
 """
 
@@ -37,6 +38,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from bench.full_size import VISION
 
 NAME = "bench"
 SIZES = ((336, 336), (640, 480), (96, 300))
@@ -97,7 +100,22 @@ def listen(port: int, body: bytes, is_peer: bool = False) -> Heard:
     return Heard("".join(pieces), seconds, first, used["completion_tokens"], used["prompt_tokens"], is_whole)
 
 
-def random_weights() -> tuple[Any, Any]:
+# One gives 64 picture tokens, so that most of the time goes into the answers; one 576, as most LLaVA have.
+TOWERS: dict[str, dict[str, Any]] = {
+    "small": {
+        "model_type": "clip_vision_model",
+        "hidden_size": 256,
+        "intermediate_size": 1024,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "image_size": 112,
+        "patch_size": 14,
+    },
+    "clip-l": VISION,
+}
+
+
+def random_weights(tower: str) -> tuple[Any, Any]:
     """A model and its processor: 135M-shaped, of random weights that write letters and never end an answer."""
     import torch
 
@@ -109,25 +127,27 @@ def random_weights() -> tuple[Any, Any]:
     from tests.backends.tiny import byte_tokenizer
 
     torch.manual_seed(0)
-    vision = {"model_type": "clip_vision_model", "hidden_size": 256, "intermediate_size": 1024}
-    vision |= {"num_hidden_layers": 6, "num_attention_heads": 4, "image_size": 112, "patch_size": 14}
+    vision = TOWERS[tower]
     language = {"model_type": "llama", **LANGUAGE["135m"], "max_position_embeddings": 2048}
     weights = Llava(LlavaConfig(vision=vision, language=language, image_token_id=258))
     with torch.no_grad():
         head: Any = weights.language_model
         head.lm_head.weight[94:] = 0  # the likeliest of the first ids, the printable letters of ASCII, is above 0
-    images = ImageProcessing(policy="pad", size=112, patch_size=14)
+    images = ImageProcessing(policy="pad", size=vision["image_size"], patch_size=vision["patch_size"])
     return weights, Processor(byte_tokenizer(), "vicuna_v1", images, image_token_id=258)
 
 
-def assistant(model: str | None) -> Any:
+def assistant(model: str | None, tower: str) -> Any:
     """The model of a folder, or random weights; neither ends an answer of itself, so that all have the same length."""
     import torch
 
     from chiasm.backends.local import LocalChatModel
+    from chiasm.models.packing import pack
 
     if model is None:
-        return LocalChatModel(*random_weights())
+        weights, processor = random_weights(tower)
+        pack(weights)  # as `LocalChatModel.load` does
+        return LocalChatModel(weights, processor)
     found = LocalChatModel.load(model, dtype="float32")
     head, ends = found.model.logits, sorted(found.processor.end_ids)
 
@@ -140,7 +160,7 @@ def assistant(model: str | None) -> Any:
     return found
 
 
-def serve(model: str | None, threads: int, listening: socket.socket) -> None:
+def serve(model: str | None, tower: str, threads: int, listening: socket.socket) -> None:
     """The server's process."""
     import torch
 
@@ -149,7 +169,7 @@ def serve(model: str | None, threads: int, listening: socket.socket) -> None:
 
     torch.set_num_threads(threads)
     settings = Settings(NAME, max_running=32, max_waiting=400, max_tokens=10_000, grace=1.0)
-    listener(Server(assistant(model), settings), 1.0).run([listening])
+    listener(Server(assistant(model, tower), settings), 1.0).run([listening])
 
 
 def metrics(port: int) -> dict[str, float]:
@@ -178,7 +198,7 @@ def side_by_side(port: int, clients: int, num_tokens: int, runs: int) -> None:
 
 
 @contextmanager
-def peer(threads: int) -> Iterator[tuple[int, str]]:
+def peer(tower: str, threads: int) -> Iterator[tuple[int, str]]:
     """`transformers serve` with the weights of `random_weights`: its port, and what it calls the model.
 
     One request after another, as it is without `--continuous-batching`, which runs a LLaVA without its pictures.
@@ -187,7 +207,7 @@ def peer(threads: int) -> Iterator[tuple[int, str]]:
 
     with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
         name = str(Path(folder) / "model")
-        save(name, *random_weights())
+        save(name, *random_weights(tower))
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
@@ -217,9 +237,9 @@ def _answers(port: int) -> bool:
         return False
 
 
-def against_peer(port: int, clients: int, num_tokens: int, runs: int, threads: int) -> None:
+def against_peer(port: int, tower: str, clients: int, num_tokens: int, runs: int, threads: int) -> None:
     """The same chats side by side with both, in turns."""
-    with peer(threads) as (theirs, name):
+    with peer(tower, threads) as (theirs, name):
         listen(theirs, request(picture(0), "Warm up.", 4, name), is_peer=True)
         ratios, seed = [], 9000
         for run in range(runs):
@@ -316,6 +336,7 @@ def vanish(port: int, clients: int, server: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="a checkpoint folder; without it random weights, 135M-shaped")
+    parser.add_argument("--tower", choices=TOWERS, default="small", help="of the random weights")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--runs", type=int, default=3)
@@ -331,7 +352,7 @@ def main() -> None:
 
     listening = bound("127.0.0.1", 0)
     port = listening.getsockname()[1]
-    arguments = (options.model, options.threads, listening)
+    arguments = (options.model, options.tower, options.threads, listening)
     process = multiprocessing.get_context("fork").Process(target=serve, args=arguments, daemon=True)
     process.start()
     listening.close()
@@ -341,7 +362,7 @@ def main() -> None:
         side_by_side(port, options.clients, options.tokens, options.runs)
         second_question(port, 5)
         if options.peer:
-            against_peer(port, options.clients, options.tokens, options.runs, options.threads)
+            against_peer(port, options.tower, options.clients, options.tokens, options.runs, options.threads)
         if options.minutes:
             hours(port, options.minutes, options.clients)
         if options.vanish:

@@ -28,7 +28,9 @@ from chiasm.generation.prompt import Picture, Prompt
 from chiasm.generation.sampling import Decoding
 from chiasm.models.device import usable_device
 from chiasm.models.familiarity import Familiarity
+from chiasm.models.language import output_head
 from chiasm.models.llava import Llava
+from chiasm.models.packing import pack
 from chiasm.processing.processor import Processor
 from chiasm.processing.token_bytes import TokenBytes
 
@@ -80,7 +82,10 @@ class LocalChatModel:
         checkpoint = load(
             source, dtype=_DTYPES[dtype] if dtype else None, device=usable_device(device), template=template
         )
-        return cls(checkpoint.model, checkpoint.processor, familiarity=checkpoint.familiarity)
+        model = checkpoint.model
+        # In 16 bits some logits are computed again, from rows of the head's weights.
+        pack(model, output_head(model.language_model) if model.dtype.itemsize == 2 else None)
+        return cls(model, checkpoint.processor, familiarity=checkpoint.familiarity)
 
     def answer(
         self,

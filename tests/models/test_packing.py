@@ -1,0 +1,82 @@
+"""Packed layers answer as plain ones do, and replace only what they can stand for."""
+
+import pytest
+import torch
+from torch import nn
+
+from chiasm.models import language
+from chiasm.models.config import LlavaConfig
+from chiasm.models.device import computes_bfloat16
+from chiasm.models.llava import Llava
+from chiasm.models.packing import PackedLinear, pack
+
+_DTYPES = [torch.float32] + ([torch.bfloat16] if computes_bfloat16() else [])
+_VISION = {"model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+_LANGUAGE = {"model_type": "llama", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+
+
+def _llava(**settings: object) -> Llava:
+    torch.manual_seed(0)
+    vision = {**_VISION, "num_attention_heads": 2, "image_size": 28, "patch_size": 14}
+    text = {**_LANGUAGE, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 64, **settings}
+    return Llava(LlavaConfig(vision=vision, language=text, image_token_id=60)).eval()
+
+
+@pytest.mark.parametrize("dtype", _DTYPES)
+@pytest.mark.parametrize("has_bias", [True, False])
+@pytest.mark.parametrize("shape", [(1, 24), (7, 24), (2, 3, 24), (0, 24), (1, 700, 24)])
+def test_a_packed_layer_computes_what_the_plain_one_does(
+    dtype: torch.dtype, has_bias: bool, shape: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    layer, x = nn.Linear(24, 40, bias=has_bias).to(dtype), torch.randn(shape).to(dtype)
+    packed = PackedLinear(layer)
+    with torch.inference_mode():
+        torch.testing.assert_close(packed(x), layer(x))
+        torch.testing.assert_close(packed(x.transpose(0, -1).contiguous().transpose(0, -1)), layer(x))
+    assert torch.equal(packed.weight, layer.weight)
+
+
+@pytest.mark.parametrize("dtype", _DTYPES)
+def test_a_packed_model_gives_the_same_logits(dtype: torch.dtype) -> None:
+    plain, packed = _llava().to(dtype), _llava().to(dtype)
+    num_linear = sum(type(module) is nn.Linear for module in plain.modules())
+    assert pack(packed) == num_linear
+    assert not any(type(module) is nn.Linear for module in packed.modules())
+    ids = torch.tensor([[1, 60, 60, 60, 60, 5, 6]])
+    pixels = torch.randn(1, 3, 28, 28)
+    with torch.inference_mode():
+        one, other = (
+            model.logits(model.hidden(model.embed(ids, model.encode_images(pixels)[0]))) for model in (plain, packed)
+        )
+    tolerance = 1e-5 if dtype == torch.float32 else 0.05
+    torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
+
+
+def test_tied_embeddings_stay_as_they_are() -> None:
+    model = _llava(tie_word_embeddings=True)
+    before = model.language_model.get_input_embeddings().weight.clone()  # type: ignore[operator]
+    pack(model)
+    assert torch.equal(model.language_model.get_input_embeddings().weight, before)  # type: ignore[operator]
+    assert torch.equal(language.output_head(model.language_model).weight, before)  # type: ignore[arg-type]
+
+
+def test_what_is_kept_and_what_is_more_than_a_linear_layer_stays() -> None:
+    class Own(nn.Linear):
+        pass
+
+    model = nn.ModuleDict({"kept": nn.Linear(4, 4), "own": Own(4, 4), "other": nn.Linear(4, 4).half()})
+    model["shared"] = model["again"] = nn.Linear(4, 4)
+    assert pack(model, keep=model["kept"]) == 1
+    assert type(model["kept"]) is nn.Linear
+    assert type(model["own"]) is Own
+    assert type(model["other"]) is nn.Linear
+    assert model["shared"] is model["again"]
+    assert isinstance(model["shared"], PackedLinear)
+
+
+def test_a_torch_without_the_operators_leaves_all_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.ops, "mkldnn", object())
+    model = nn.Sequential(nn.Linear(4, 4))
+    assert pack(model) == 0
+    assert type(model[0]) is nn.Linear
