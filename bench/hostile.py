@@ -141,9 +141,12 @@ def serve(listening: socket.socket) -> None:
     """The server's process."""
     from chiasm.serving.app import Server, Settings
     from chiasm.serving.listening import listener
+    from chiasm.serving.pictures import PictureGuard
     from tests.backends.tiny import assistant
 
-    listener(Server(assistant(), Settings("tiny", max_tokens=16)), 1.0).run([listening])
+    model = assistant()
+    settings = Settings("tiny", max_tokens=16, pictures=PictureGuard(opens=model.open_ahead))  # as `chiasm serve` does
+    listener(Server(model, settings), 1.0).run([listening])
 
 
 def ask(port: int, content: bytes) -> Sent:

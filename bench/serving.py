@@ -166,10 +166,13 @@ def serve(model: str | None, tower: str, threads: int, listening: socket.socket)
 
     from chiasm.serving.app import Server, Settings
     from chiasm.serving.listening import listener
+    from chiasm.serving.pictures import PictureGuard
 
     torch.set_num_threads(threads)
-    settings = Settings(NAME, max_running=32, max_waiting=400, max_tokens=10_000, grace=1.0)
-    listener(Server(assistant(model, tower), settings), 1.0).run([listening])
+    answerer = assistant(model, tower)
+    pictures = PictureGuard(opens=answerer.open_ahead)
+    settings = Settings(NAME, max_running=32, max_waiting=400, max_tokens=10_000, grace=1.0, pictures=pictures)
+    listener(Server(answerer, settings), 1.0).run([listening])
 
 
 def metrics(port: int) -> dict[str, float]:

@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from chiasm.processing.pictures import PictureLimits
-from chiasm.serving import fetching
+from chiasm.backends import local_prompts
+from chiasm.processing.pictures import PictureLimits, open_picture
+from chiasm.serving import fetching, pictures
 from chiasm.serving.faults import Refused
 from chiasm.serving.fetching import Address, Fetching, is_public, read_address, resolved
 from chiasm.serving.pictures import PictureGuard
-from tests.serving.running import data_url, png
+from tests.backends.tiny import assistant
+from tests.serving.running import data_url, png, question, running
 
 
 def huge_png(width: int, height: int) -> bytes:
@@ -99,6 +101,30 @@ def test_all_pictures_together_have_a_bound_of_pixels() -> None:
             guard.open(urls)
     with pytest.raises(Refused, match="picture 3: all pictures together"):  # known content counts as well
         guard.open([urls[0]] * 3)
+
+
+def test_what_is_kept_open_counts_all_the_same() -> None:
+    guard = PictureGuard(max_total_pixels=25_000, opens=lambda content, limits: (200, 200))
+    with pytest.raises(Refused, match="picture 1: all pictures together have more than 25,000"):
+        guard.open([data_url(png())])
+
+
+def test_a_picture_is_opened_once_for_guard_and_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, opened = assistant(), list[object]()
+
+    def counted(source: object, *limits: Any, **names: Any) -> Image.Image:
+        opened.append(source)
+        return open_picture(source, *limits, **names)
+
+    monkeypatch.setattr(pictures, "open_picture", counted)
+    monkeypatch.setattr(local_prompts, "open_picture", counted)
+    content = png()
+    with running(model, pictures=PictureGuard(opens=model.open_ahead)) as server:
+        for _ in range(2):
+            assert server.ask(question("What is this?", data_url(content), max_tokens=2))[0] == 200
+        status, refused = server.ask(question("What is this?", data_url(content[:60]), max_tokens=2))
+    assert opened == [content, content[:60]]
+    assert (status, refused["error"]["code"]) == (400, "invalid_image_damaged")
 
 
 NOT_PUBLIC = """

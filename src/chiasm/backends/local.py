@@ -31,6 +31,7 @@ from chiasm.models.familiarity import Familiarity
 from chiasm.models.language import output_head
 from chiasm.models.llava import Llava
 from chiasm.models.packing import pack
+from chiasm.processing.pictures import PictureLimits
 from chiasm.processing.processor import Processor
 from chiasm.processing.token_bytes import TokenBytes
 
@@ -200,6 +201,10 @@ class LocalChatModel:
             index, num_tokens = asked[ranked.index]
             yield Ranking(tuple(ranked.log_likelihoods), num_tokens, index)
         attempts.check()
+
+    def open_ahead(self, content: bytes, limits: PictureLimits) -> tuple[int, int]:
+        """Width and height of a picture that is about to be asked about, and is then open; raises `PictureError`."""
+        return self._album.open(content, limits).size
 
     def prompt_tokens(self, conversation: Conversation) -> tuple[int, tuple[int, ...], int | None]:
         """How many tokens it takes to ask, how many of them each picture, and how many the context holds (None: any).

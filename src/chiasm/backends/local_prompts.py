@@ -23,7 +23,7 @@ from chiasm.conversation import Conversation
 from chiasm.errors import UserError
 from chiasm.generation.prompt import Picture, Prompt
 from chiasm.processing.images import ImageLayout
-from chiasm.processing.pictures import fingerprint, open_picture
+from chiasm.processing.pictures import PictureLimits, fingerprint, open_picture
 from chiasm.processing.processor import Processor
 from chiasm.processing.tokens import PICTURE
 from chiasm.templates import Written
@@ -75,16 +75,19 @@ class Album:
         self._lock = threading.Lock()
         self._opening = threading.Semaphore(_OPENED_AT_ONCE)
 
-    def open(self, source: object) -> Opened:
-        """The picture `source`; raises `PictureError` when it cannot be used."""
+    def open(self, source: object, limits: PictureLimits | None = None) -> Opened:
+        """The picture `source`; raises `PictureError` when it cannot be used.
+
+        `limits` in place of the processor's, unless it is here already.
+        """
         if not isinstance(source, self._remembered):
-            return self._opened(source)
+            return self._opened(source, limits)
         key = hashlib.sha256(source).digest() if isinstance(source, bytes) else str(source)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        opened = self._opened(source)
+        opened = self._opened(source, limits)
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = opened
@@ -93,9 +96,9 @@ class Album:
                 self._num_bytes -= self._kept.popitem(last=False)[1].pixels.nbytes
         return opened
 
-    def _opened(self, source: object) -> Opened:
+    def _opened(self, source: object, limits: PictureLimits | None) -> Opened:
         with self._opening:
-            picture = open_picture(source, self._processor.limits)
+            picture = open_picture(source, limits or self._processor.limits)
             images = self._processor.images
             return Opened(images.layout(*picture.size), images.pixel_array(picture), fingerprint(picture), picture.size)
 

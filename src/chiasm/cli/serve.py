@@ -19,6 +19,7 @@ from chiasm.errors import UserError
 
 if TYPE_CHECKING:
     from chiasm.backends.local import LocalChatModel
+    from chiasm.processing.pictures import PictureLimits
 
 KEY_VARIABLE = "CHIASM_API_KEY"
 
@@ -81,6 +82,10 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
             assert answerer is not None
             return answerer.prompt_tokens(conversation)
 
+        def open_ahead(content: bytes, limits: PictureLimits) -> tuple[int, int]:
+            assert answerer is not None
+            return answerer.open_ahead(content, limits)
+
         def check_schema(schema: str) -> None:
             assert answerer is not None
             answerer.check_schema(schema)
@@ -98,7 +103,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
                 max_waiting=max_waiting,
                 max_tokens=max_tokens,
                 grace=grace,
-                pictures=PictureGuard(domains=domains),
+                pictures=PictureGuard(domains=domains, opens=open_ahead),
                 count=count,
                 tells_likely=True,
                 check_schema=check_schema,

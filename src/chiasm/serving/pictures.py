@@ -29,15 +29,24 @@ _REMEMBERED = 4096
 _DATA_HEAD = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64\Z", re.IGNORECASE)
 
 
+def _opened(content: bytes, limits: PictureLimits) -> tuple[int, int]:
+    return open_picture(content, limits).size
+
+
 @dataclass
 class PictureGuard:
-    """Bounds of the pictures of one request, and the hosts they may come from. Used by several threads."""
+    """Bounds of the pictures of one request, and the hosts they may come from. Used by several threads.
+
+    `opens` opens the content of a picture within limits, says its width and height, and may keep what it opened for
+    whoever answers; it raises `PictureError`.
+    """
 
     limits: PictureLimits = LIMITS
     max_pictures: int = 16
     max_total_pixels: int = 40_000_000
     domains: frozenset[str] = frozenset()
     fetch: Callable[[str, frozenset[str], int], bytes] = fetch
+    opens: Callable[[bytes, PictureLimits], tuple[int, int]] = _opened
     _known: OrderedDict[bytes, int] = field(default_factory=OrderedDict)  # pixels by digest of the content
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -101,18 +110,19 @@ class PictureGuard:
             num_pixels = self._known.get(digest)
         if num_pixels is not None and num_pixels <= left:
             return num_pixels
+        too_many = f"all pictures together have more than {self.max_total_pixels:,} pixels; make them smaller"
         try:
-            allowed = min(left, self.limits.max_pixels)
-            width, height = open_picture(content, replace(self.limits, max_pixels=allowed), name="picture").size
+            width, height = self.opens(content, replace(self.limits, max_pixels=min(left, self.limits.max_pixels)))
         except PictureError as error:
             if left < self.limits.max_pixels and error.reason == "too large":
-                message = f"all pictures together have more than {self.max_total_pixels:,} pixels; make them smaller"
-                raise _refused(number, message) from None
-            raise _refused(number, str(error).removeprefix("picture: "), error.reason) from None
+                raise _refused(number, too_many) from None
+            raise _refused(number, str(error).removeprefix("the picture: "), error.reason) from None
         with self._lock:
             self._known[digest] = width * height
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
+        if width * height > left:  # it was kept, and nobody looked at the limits
+            raise _refused(number, too_many)
         return width * height
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from chiasm.errors import suggest
@@ -33,7 +33,7 @@ _DRAFTED: Mapping[str, Callable[[Sight, Language, random.Random, bool], Draft | 
     "read": about_things.ask_read,
 }
 KINDS_OF_QUESTIONS = (*_DRAFTED, "option", "text_to_box", "region_to_text")
-_WITH_OPTIONS = ("colour", "kind", "count", "place", "action", "side", "state", "holds", "weather")
+WITH_OPTIONS: tuple[str, ...] = ("colour", "kind", "count", "place", "action", "side", "state", "holds", "weather")
 
 
 def ask(scene: Scene, kind: str, language: Language, rng: random.Random, *, yes: bool | None = None) -> Question | None:
@@ -45,12 +45,19 @@ def ask(scene: Scene, kind: str, language: Language, rng: random.Random, *, yes:
     return ask_at(Sight.of(scene), kind, language, rng, yes)
 
 
-def ask_at(sight: Sight, kind: str, language: Language, rng: random.Random, yes: bool | None = None) -> Question | None:
-    """As `ask`, for those who ask several questions about one scene."""
+def ask_at(
+    sight: Sight,
+    kind: str,
+    language: Language,
+    rng: random.Random,
+    yes: bool | None = None,
+    with_options: Sequence[str] = WITH_OPTIONS,
+) -> Question | None:
+    """As `ask`, for those who ask several questions about one scene; one with options is of a kind `with_options`."""
     if kind not in KINDS_OF_QUESTIONS:
         raise ValueError(f"no kind of question called {kind!r}: {suggest(kind, KINDS_OF_QUESTIONS)}")
     if kind == "option":
-        return _ask_option(sight, language, rng)
+        return _ask_option(sight, language, rng, with_options)
     if kind == "text_to_box":
         return regions.ask_box(sight, language, rng)
     if kind == "region_to_text":
@@ -73,8 +80,8 @@ def with_recognised(question: Question, scene: Scene, rng: random.Random) -> Que
     return replace(question, recognised=tuple(rng.sample(words, len(words))))
 
 
-def _ask_option(sight: Sight, language: Language, rng: random.Random) -> Question | None:
-    for kind in rng.sample(_WITH_OPTIONS, len(_WITH_OPTIONS)):
+def _ask_option(sight: Sight, language: Language, rng: random.Random, kinds: Sequence[str]) -> Question | None:
+    for kind in rng.sample(kinds, len(kinds)):
         draft = draft_at(sight, kind, language, rng)
         if draft is None or not draft.wrong:
             continue
