@@ -42,6 +42,7 @@ from PIL import Image
 from bench.full_size import VISION
 
 NAME = "bench"
+NUM_ASKED = 500  # requests whose answers alone are known
 SIZES = ((336, 336), (640, 480), (96, 300))
 
 
@@ -284,8 +285,9 @@ def second_question(port: int, runs: int) -> None:
 
 def hours(port: int, minutes: float, clients: int) -> None:
     """Streams for so many minutes; every answer is compared with the one given alone."""
-    asked = [request(picture(i % 12), f"Question {i}?", 8 + 8 * (i % 5)) for i in range(60)]
+    asked = [request(picture(i % 12), f"Question {i}?", 8 + 8 * (i % 5)) for i in range(NUM_ASKED)]
     alone = [listen(port, body).text for body in asked]
+    seen = set[int]()
     end, memory = time.monotonic() + 60 * minutes, list[float]()
     counts = {"streams": 0, "broken": 0, "different": 0}
 
@@ -294,6 +296,7 @@ def hours(port: int, minutes: float, clients: int) -> None:
         while time.monotonic() < end:
             i = rng.randrange(len(asked))
             heard = listen(port, asked[i])
+            seen.add(i)
             counts["streams"] += 1
             counts["broken"] += not heard.is_whole
             counts["different"] += heard.text != alone[i]
@@ -307,8 +310,9 @@ def hours(port: int, minutes: float, clients: int) -> None:
             each.result()
     third = max(1, len(memory) // 3)
     print(
-        f"{minutes:g} minutes of {clients} streams: {counts['streams']} streams, {counts['broken']} not ended as they "
-        f"should, {counts['different']} different from alone; memory {memory[third - 1]:.0f} MB after a third, "
+        f"{minutes:g} minutes of {clients} streams: {counts['streams']} streams of {len(seen)} different requests, "
+        f"{counts['broken']} not ended as they should, {counts['different']} different from alone; memory "
+        f"{memory[third - 1]:.0f} MB after a third, "
         f"{memory[-1]:.0f} MB at the end"
     )
 

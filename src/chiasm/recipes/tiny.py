@@ -38,8 +38,9 @@ def recipe(world: str = _WORLD) -> Recipe:
                 "hidden_size": 192,
                 "intermediate_size": 576,
                 "num_hidden_layers": 4,
-                "num_attention_heads": 3,
-                "num_key_value_heads": 3,
+                # More heads of half the width: with six it looks things up after half as many texts as with three.
+                "num_attention_heads": 6,
+                "num_key_value_heads": 6,
                 "max_position_embeddings": 2048,
                 "tie_word_embeddings": True,
                 # 1 / sqrt(hidden_size). With Llama's 0.02 a model this narrow begins with attention so even that it has
@@ -73,7 +74,8 @@ def recipe(world: str = _WORLD) -> Recipe:
                 max_length=1024,
                 pack=True,
                 row_length=2048,
-                optim=Optim(lr=2e-3, betas=(0.9, 0.98), weight_decay=0.1),
+                # At 2e-3 it never learns whether a thing is there, in texts of two things and one question; at 5e-4 it does.
+                optim=Optim(lr=5e-4, betas=(0.9, 0.98), weight_decay=0.1),
             ),
             "align": Stage(
                 trains=("connector",),
@@ -92,12 +94,12 @@ def recipe(world: str = _WORLD) -> Recipe:
                 data=Data(records=f"{world}/mixture_train.json", images=images),
                 template="chatml",
                 batch_size=16,
-                epochs=0.9,
+                epochs=1.3,
                 max_length=1024,
                 pack=True,
                 row_length=2048,
                 features="cache",
-                optim=Optim(lr=1e-3, betas=(0.9, 0.98)),
+                optim=Optim(lr=5e-4, betas=(0.9, 0.98)),
             ),
         },
         save_every=500,

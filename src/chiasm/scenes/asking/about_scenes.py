@@ -31,6 +31,16 @@ _IS_THERE: Ways = {
         "这张图里有{bare}吗？",
     ),
 }
+_WHICH: Ways = {
+    "en": (
+        "Which of these can you see: {choices}?",
+        "Which of these is there: {choices}?",
+        "What is in the picture: {choices}?",
+    ),
+    "zh": ("图中有下面哪一样：{choices}？", "你能看到哪一样：{choices}？", "图里有什么：{choices}？"),
+}
+_MOST_CHOICES = 3
+_CHOSEN = 0.6  # of the choices that a coin does not make anyway: a fifth has none
 _HOW_MANY: Ways = {
     "en": (
         "How many {names} are there?",
@@ -93,6 +103,30 @@ def ask_existence(sight: Sight, language: Language, rng: random.Random, yes: boo
     else:
         told = f"{'Yes' if yes else 'No'}, there {'is' if number == 1 else 'are'} {several} in the picture."
     return Draft(question, there_is(language, yes), told)
+
+
+def ask_choice(sight: Sight, language: Language, rng: random.Random, yes: bool) -> Draft | None:
+    """Which of these is there? Mostly one is; who finds it learns to find out whether a thing is there."""
+    absent = sight.absent()
+    there = sorted({thing.kind for thing in sight.seen})
+    if len(absent) < _MOST_CHOICES or not there:
+        return None
+    kinds = rng.sample(absent, rng.randint(1, _MOST_CHOICES - 1))
+    is_there = yes or rng.random() < _CHOSEN
+    kinds = [rng.choice(there), *kinds] if is_there else [*kinds, rng.choice([k for k in absent if k not in kinds])]
+    right = kinds[0]
+    rng.shuffle(kinds)
+    if language.code == "en":
+        named = [language.a(Look(kind)) for kind in kinds]
+        choices = f"{', '.join(named[:-1])} or {named[-1]}"
+        answer = language.name(right) if is_there else "none"
+        told = f"There is {language.a(Look(right))} in the picture." if is_there else "There is none of these."
+    else:
+        names = [language.name(kind) for kind in kinds]
+        choices = f"{'、'.join(names[:-1])}还是{names[-1]}"
+        answer = language.name(right) if is_there else "都没有"
+        told = f"图中有{language.several(Look(right), None)}。" if is_there else "这些图中都没有。"
+    return Draft(say(language, rng, _WHICH, choices=choices), answer, told)
 
 
 def ask_count(sight: Sight, language: Language, rng: random.Random, _yes: bool) -> Draft | None:
@@ -217,7 +251,7 @@ def _tellable(thing: Thing) -> list[str]:
     fields = ["colour", "colour"] if len(kind.colours) > 1 else []
     if thing.action is not None:
         fields.append("action")
-    if thing.kind in ("umbrella", "lamp", "traffic light", "book"):
+    if thing.state is not None and thing.kind in ("umbrella", "lamp", "traffic light", "book"):
         fields.append("state")
     return fields
 

@@ -31,6 +31,7 @@ _DRAFTED: Mapping[str, Callable[[Sight, Language, random.Random, bool], Draft | 
     "facing": about_things.ask_facing,
     "size": about_things.ask_size,
     "read": about_things.ask_read,
+    "choice": about_scenes.ask_choice,
 }
 KINDS_OF_QUESTIONS = (*_DRAFTED, "option", "text_to_box", "region_to_text")
 WITH_OPTIONS: tuple[str, ...] = ("colour", "kind", "count", "place", "action", "side", "state", "holds", "weather")

@@ -17,8 +17,8 @@ from chiasm.scenes.formats.requests import IN_DETAIL
 from chiasm.scenes.telling.description import dense
 from chiasm.scenes.telling.language import Language
 
-# "How many are there?" where there are none is a lesson, not an examination: "existence" examines that.
-_NOT_ASKED = ("count_none",)
+# Lessons, not examinations: how many where there are none, which of these is there. "existence" examines both.
+_NOT_ASKED = ("count_none", "choice")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
