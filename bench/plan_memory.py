@@ -44,6 +44,15 @@ RUNS: dict[str, tuple[str, list[str]]] = {
     "language, bfloat16": ("instruct", ["precision=bfloat16"]),
     "adapters": ("instruct", [_LORA]),
     "adapters, checkpointing": ("instruct", [_LORA, "stages.instruct.gradient_checkpointing=true"]),
+    "language, packed": ("instruct", ["stages.instruct.pack=true", "stages.instruct.row_length=1024"]),
+    "language, packed, cached": (
+        "instruct",
+        ["stages.instruct.pack=true", "stages.instruct.row_length=2048", "stages.instruct.features=cache"],
+    ),
+    "connector alone, packed, cached": (
+        "align",
+        ["stages.align.pack=true", "stages.align.row_length=2048", "stages.align.features=cache"],
+    ),
     "tower and language": ("instruct", ["stages.instruct.trains=[vision, connector, language]"]),
 }
 
@@ -51,7 +60,8 @@ RUNS: dict[str, tuple[str, list[str]]] = {
 def recipe(world: Path, name: str, batch_size: int = 8) -> Recipe:
     """The recipe of a run: one stage, two steps."""
     stage, changes = RUNS[name]
-    whole = tiny.recipe(str(world)).with_changes([*_SIZES, "workers=1", *changes])
+    plain = [f"stages.{stage}.{each}" for each in ("row_length=null", "pack=false", "features=computed")]
+    whole = tiny.recipe(str(world)).with_changes([*_SIZES, "workers=1", *plain, *changes])
     chosen = whole.stages[stage].model_copy(update={"steps": 2, "batch_size": batch_size})
     untrained = {"align": whole.stages["align"].model_copy(update={"steps": 0}), stage: chosen}
     return whole.model_copy(update={"stages": untrained})

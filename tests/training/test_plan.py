@@ -16,7 +16,7 @@ from chiasm.cli.plan_table import lines
 from chiasm.errors import UserError
 from chiasm.models.language import build_language
 from chiasm.training.activations import Blocks, decoder_block
-from chiasm.training.plan import Machine, RunPlan, plan
+from chiasm.training.plan import Machine, RunPlan, StagePlan, plan
 from tests.training import micro
 
 EIGHT = Machine(gpus=8, gpu_memory=80)
@@ -156,3 +156,41 @@ def test_memory_of_a_real_run_is_what_was_planned(micro_world: Path, tmp_path: P
     assert peak > 0, told.stderr
     stage = plan(recipe, Machine(cpu=True)).stages[1]
     assert stage.memory[stage.chosen].total == pytest.approx(peak, rel=0.2)
+
+
+def _instruct(micro_world: Path, *changes: str, batch_size: int = 64) -> StagePlan:
+    changed = micro.recipe(micro_world, f"stages.instruct.batch_size={batch_size}", *changes)
+    return plan(changed, Machine(cpu=True)).stages[1]
+
+
+def test_a_packed_row_is_what_goes_through_at_once(micro_world: Path) -> None:
+    packed = ("stages.instruct.pack=true", "stages.instruct.max_length=200")
+    padded = _instruct(micro_world, "stages.instruct.max_length=200").memory["replicated"]
+    short, long = (
+        _instruct(micro_world, *packed, f"stages.instruct.row_length={length}").memory["replicated"]
+        for length in (400, 800)
+    )
+    assert short.weights == long.weights == padded.weights
+    assert short.activations < long.activations < padded.activations
+    # Twice the tokens keep twice as much, in a row of either length; pictures go with them.
+    assert 1.8 < long.activations / short.activations < 2.2
+    assert 1.7 < long.logits / short.logits < 2.4
+    # A step of two samples fills no row.
+    assert _instruct(micro_world, *packed, "stages.instruct.row_length=800", batch_size=2).micro_batch == 2
+
+
+def test_cached_features_spare_the_tower_of_a_stage(micro_world: Path) -> None:
+    align = ("stages.align.batch_size=64", "stages.align.micro_batch_size=64")
+    computed, cached = (
+        plan(micro.recipe(micro_world, *align, f"stages.align.features={way}"), Machine(cpu=True)).stages[0]
+        for way in ("computed", "cache")
+    )
+    assert cached.cache_bytes == computed.cache_bytes > 0
+    assert cached.memory["replicated"].total <= computed.memory["replicated"].total
+
+
+def test_a_packed_stage_that_does_not_fit_is_told_of_shorter_rows() -> None:
+    changes = ("stages.instruct.pack=true", "stages.instruct.row_length=65536", "stages.instruct.lora={}")
+    found = plan(recipes.find("llava_v15_7b").with_changes(changes), Machine(gpus=1, gpu_memory=40)).stages[1]
+    assert not found.fits
+    assert any("row_length=" in advice for advice in found.advice), found.advice

@@ -129,6 +129,20 @@ def count_parameters(config: LlavaConfig) -> dict[str, int]:
     return {**counts, "linear": sum(a * b for a, b in sizes), "edges": sum(a + b for a, b in sizes), "head": head}
 
 
+@dataclass(frozen=True, slots=True)
+class _Pass:
+    """What goes through the model at once, at most: samples, their tokens with those of pictures, and pictures.
+
+    `rows` are trained tokens, whose logits are held; `mask` the pairs of a padded batch's mask.
+    """
+
+    samples: int
+    tokens: int
+    pictures: int
+    rows: int
+    mask: int
+
+
 class _Stage:
     """The numbers of one stage, from what is known of it."""
 
@@ -152,8 +166,12 @@ class _Stage:
         patches = int(config.vision["image_size"]) // int(config.vision["patch_size"])
         self._picture = patches * patches + config.class_token if stage.data.images is not None else 0
         self._seen = stage.objective == "answers"
-        share = -(-stage.batch_size // machine.gpus)
-        self._micro = min(stage.micro_batch_size or stage.batch_size, share)
+        self._share = -(-stage.batch_size // machine.gpus)
+        # How much goes through at once: samples, or tokens of a packed row.
+        self._size = min(stage.micro_batch_size or stage.batch_size, self._share)
+        if stage.pack:
+            self._size = stage.row_length or stage.max_length * (stage.micro_batch_size or stage.batch_size)
+        self._smallest = stage.max_length if stage.pack else 1
         # A sample's pictures cannot be cut: what is long is the text beside them.
         self._longest = min(stage.max_length, math.ceil(samples.longest_text) + self._picture) if self._seen else 0
         self._mean = min(stage.max_length, samples.mean_text + samples.share_with_picture * self._picture)
@@ -178,7 +196,7 @@ class _Stage:
         frozen_tower = "vision" not in self._stage.trains and self._seen
         pictures = self._samples.count * self._samples.share_with_picture * (self._picture > 0) * frozen_tower
         ways = {
-            f"{where}{', checkpointing' if twice else ''}": self.memory(self._micro, where == "sharded", twice)
+            f"{where}{', checkpointing' if twice else ''}": self.memory(self._size, where == "sharded", twice)
             for where in (("replicated", "sharded") if self._machine.gpus > 1 else ("replicated",))
             for twice in (False, True)
         }
@@ -199,15 +217,29 @@ class _Stage:
             flops=flops,
             hours=flops / speed / 3600,
             cache_bytes=int(pictures * self._picture * self._vision_width * self._low),
-            micro_batch=self._micro,
+            micro_batch=self._pass(self._size).samples,
             chosen=chosen,
             memory=ways,
             fits=fits,
             advice=[] if fits else self._advice(ways, room),
         )
 
-    def memory(self, micro: int, sharded: bool, twice: bool) -> Memory:
-        """Bytes of one device at the peak of a step of `micro` samples at once, all as long as the longest."""
+    def _pass(self, size: int) -> _Pass:
+        """Of `size` samples, all as long as the longest; or of a packed row of `size` tokens, full, as long as most."""
+        if not self._stage.pack:
+            trained = min(self._longest, self._samples.longest_text) * self._samples.trained_share
+            pictures = size if self._picture else 0
+            return _Pass(size, size * self._longest, pictures, math.ceil(size * trained), size * self._longest**2)
+        samples = min(self._share, max(1, math.ceil(size / max(1.0, self._mean))))
+        if self._picture and self._stage.row_pictures is not None:
+            samples = min(samples, self._stage.row_pictures)
+        tokens = min(size, samples * self._longest)
+        pictures = min(samples, tokens // self._picture) if self._picture else 0
+        text = tokens - pictures * self._picture
+        return _Pass(samples, tokens, pictures, math.ceil(text * self._samples.trained_share), 0)
+
+    def memory(self, size: int, sharded: bool, twice: bool) -> Memory:
+        """Bytes of one device at the peak of a step; `size` as in `_pass`."""
         ways = self._machine.gpus if sharded else 1
         trained = sum(self._trained().values())
         whole = {p for p in self._stage.trains if not (p == "language" and self._stage.lora is not None)}
@@ -220,7 +252,7 @@ class _Stage:
         block = self._parameters["language"] // max(1, self._words.layers)
         if sharded:
             working = 2 * 2 * block * (self._low if "language" not in whole else 2) // 2
-        kept, rows = self._activations(micro, twice)
+        kept, rows = self._activations(self._pass(size), twice)
         at_step = 0 if self._machine.cpu else 4 * trained // ways  # AdamW over all tensors at once holds a quotient
         return Memory(
             weights=weights + working,
@@ -231,27 +263,27 @@ class _Stage:
             other=HOST_BYTES if self._machine.cpu else DEVICE_BYTES,
         )
 
-    def _activations(self, micro: int, twice: bool) -> tuple[int, int]:
+    def _activations(self, at_once: _Pass, twice: bool) -> tuple[int, int]:
         """Bytes kept by the blocks, and by the logits of the trained positions."""
-        tiles = micro if self._picture else 0
+        tiles, tokens = at_once.pictures, at_once.tokens
         if not self._seen:
             patches = tiles * self._tower.positions
             return patches * self._tower.layers * activations.tower_block(self._tower, self._low), 0
-        tokens = micro * self._longest
         how, low, words = self._how, self._low, self._words
         whole = activations.decoder_block(words, how, low, self._stage.lora.rank if self._stage.lora else 0)
         each = activations.block_input(words, how, low) if twice else whole
         kept = tokens * (words.layers * each + activations.ends(words, low))
         # On the way back one block is whole and its gradients are there: of the MLP and the residual stream.
         kept += tokens * (whole if twice else 0) + tokens * low * (2 * words.mlp + 4 * words.width)
-        kept += micro * self._longest**2  # the mask of padded rows
+        kept += at_once.mask
         kept += tiles * self._tower.positions * self._vision_width * low
         kept += tiles * self._picture * 4 * words.width * low  # the connector's two layers
-        passing = tiles * self._tower.positions * activations.tower_passing(self._tower, low)
+        # Cached features are there: the tower has seen its pictures one by one, before the first step.
+        shown = 1 if self._stage.features == "cache" else tiles
+        passing = shown * self._tower.positions * activations.tower_passing(self._tower, low)
         if "vision" in self._stage.trains:
             kept += tiles * self._tower.positions * self._tower.layers * activations.tower_block(self._tower, low)
-        rows = math.ceil(micro * min(self._longest, self._samples.longest_text) * self._samples.trained_share)
-        return max(kept, passing), rows * activations.logits(words.vocabulary, low)
+        return max(kept, passing), at_once.rows * activations.logits(words.vocabulary, low)
 
     def _flops_of_sample(self) -> float:
         """Multiplications and additions of a sample, forward, backward and what is computed twice.
@@ -282,18 +314,19 @@ class _Stage:
             if better:
                 found.append(f"--set stages.{self._name}.gradient_checkpointing=true: fits {better[0]}")
         sharded = self._machine.gpus > 1
-        smaller = self._micro
-        while smaller > 1:
-            smaller //= 2
+        smaller = self._size
+        setting = "row_length" if self._stage.pack else "micro_batch_size"
+        while smaller > self._smallest:
+            smaller = max(smaller // 2, self._smallest)
             if self.memory(smaller, sharded, True).total <= room:
                 found.append(
-                    f"--set stages.{self._name}.micro_batch_size={smaller} with gradient checkpointing"
+                    f"--set stages.{self._name}.{setting}={smaller} with gradient checkpointing"
                     f"{', sharded' if sharded else ''}: fits, with the same result"
                 )
                 break
         if "language" in self._stage.trains and self._stage.lora is None:
             found.append(f"--set 'stages.{self._name}.lora={{}}': trains adapters; see llava_v15_7b_lora for its rates")
-        static = self.memory(1, False, True)
+        static = self.memory(self._smallest, False, True)
         needed = next(
             (n for n in (2, 4, 8, 16, 32, 64) if n > self._machine.gpus and self._per_device(static, n) <= room), None
         )
