@@ -71,7 +71,9 @@ BAD_FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"stream": "yes"}, "stream"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
     ({"stream": True, "stream_options": "usage"}, "stream_options"),
-    ({"tools": [{"type": "function"}]}, "tools"),
+    ({"tools": [{"type": "function"}] * 129}, "tools"),
+    ({"tools": ["look"]}, "tools[0]"),
+    ({"tools": [{"type": "function"}], "tool_choice": "required"}, "tool_choice"),
     ({"response_format": {"type": "json_object"}}, "response_format"),
     ({"presence_penalty": 1}, "presence_penalty"),
     ({"logit_bias": {"5": 1}}, "logit_bias"),
@@ -128,6 +130,15 @@ def test_what_is_no_json_object_is_refused_at_once(server: Running, body: bytes)
     assert status == 400
     assert time.monotonic() - begun < 1
     assert "error" in reply
+
+
+def test_tools_that_are_offered_change_no_answer(server: Running) -> None:
+    """A choice that is left to the model; interfaces offer theirs with every question."""
+    alone = server.ask(question(max_tokens=8))
+    offered = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    for choice in ({}, {"tool_choice": "auto"}, {"tool_choice": "none"}):
+        status, reply = server.ask({**question(max_tokens=8), "tools": offered, **choice})
+        assert (status, reply["choices"]) == (alone[0], alone[1]["choices"])
 
 
 def test_unknown_fields_act_on_nothing(server: Running) -> None:

@@ -25,9 +25,7 @@ _LARGEST_SEED = 2**63
 _NOT_HERE = {
     "n": "one answer a request is all this server gives: leave n out, or set it to 1",
     "best_of": "one answer a request is all this server gives: leave best_of out, or set it to 1",
-    "tools": "this model calls no tools: leave tools out",
-    "functions": "this model calls no functions: leave functions out",
-    "tool_choice": "this model calls no tools: leave tool_choice out",
+    "tool_choice": "this model calls no tools: leave tool_choice out, or set it to \"auto\" or \"none\"",
     "presence_penalty": "penalties are not supported: leave presence_penalty out, or set it to 0",
     "frequency_penalty": "penalties are not supported: leave frequency_penalty out, or set it to 0",
     "logit_bias": "logit_bias is not supported: leave it out",
@@ -126,6 +124,7 @@ class JsonSchemaFormat(Read):
 
 _Stop = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 _Whole = Annotated[int, Field(ge=1)]
+_Tools = Annotated[list[dict[str, Any]], Field(max_length=128)]
 
 
 class ChatRequest(Read):
@@ -152,8 +151,9 @@ class ChatRequest(Read):
     response_format: Annotated[TextFormat | JsonObjectFormat | JsonSchemaFormat, Field(discriminator="type")] | None = (
         None
     )
-    tools: Annotated[list[Any], Field(max_length=0)] | None = None
-    functions: Annotated[list[Any], Field(max_length=0)] | None = None
+    # Whoever offers tools leaves the choice to the model, and this one always answers in words.
+    tools: _Tools | None = Field(None, description="What the model may call. It never does.")
+    functions: _Tools | None = Field(None, description="The older name of tools.")
     tool_choice: Literal["none", "auto"] | None = None
     presence_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
     frequency_penalty: Annotated[float, Field(ge=0, le=0)] | None = None
