@@ -143,11 +143,11 @@ def assistant(model: str | None, tower: str) -> Any:
     import torch
 
     from chiasm.backends.local import LocalChatModel
-    from chiasm.models.packing import pack
+    from chiasm.models.onednn import lay_out
 
     if model is None:
         weights, processor = random_weights(tower)
-        pack(weights)  # as `LocalChatModel.load` does
+        lay_out(weights)  # as `LocalChatModel.load` does
         return LocalChatModel(weights, processor)
     found = LocalChatModel.load(model, dtype="float32")
     head, ends = found.model.logits, sorted(found.processor.end_ids)

@@ -30,7 +30,7 @@ from chiasm.models.device import usable_device
 from chiasm.models.familiarity import Familiarity
 from chiasm.models.language import output_head
 from chiasm.models.llava import Llava
-from chiasm.models.packing import pack
+from chiasm.models.onednn import lay_out
 from chiasm.processing.pictures import PictureLimits
 from chiasm.processing.processor import Processor
 from chiasm.processing.token_bytes import TokenBytes
@@ -85,7 +85,7 @@ class LocalChatModel:
         )
         model = checkpoint.model
         # In 16 bits some logits are computed again, from rows of the head's weights.
-        pack(model, output_head(model.language_model) if model.dtype.itemsize == 2 else None)
+        lay_out(model, output_head(model.language_model) if model.dtype.itemsize == 2 else None)
         return cls(model, checkpoint.processor, familiarity=checkpoint.familiarity)
 
     def answer(

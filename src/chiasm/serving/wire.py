@@ -25,7 +25,7 @@ _LARGEST_SEED = 2**63
 _NOT_HERE = {
     "n": "one answer a request is all this server gives: leave n out, or set it to 1",
     "best_of": "one answer a request is all this server gives: leave best_of out, or set it to 1",
-    "tool_choice": "this model calls no tools: leave tool_choice out, or set it to \"auto\" or \"none\"",
+    "tool_choice": 'this model calls no tools: leave tool_choice out, or set it to "auto" or "none"',
     "presence_penalty": "penalties are not supported: leave presence_penalty out, or set it to 0",
     "frequency_penalty": "penalties are not supported: leave frequency_penalty out, or set it to 0",
     "logit_bias": "logit_bias is not supported: leave it out",

@@ -1,4 +1,4 @@
-"""Packed layers answer as plain ones do, and replace only what they can stand for."""
+"""Layers laid out for oneDNN answer as plain ones do, and replace only what they can stand for."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from chiasm.models import language
 from chiasm.models.config import LlavaConfig
 from chiasm.models.device import computes_bfloat16
 from chiasm.models.llava import Llava
-from chiasm.models.packing import PackedLinear, pack
+from chiasm.models.onednn import OneDNNLinear, lay_out
 
 _DTYPES = [torch.float32] + ([torch.bfloat16] if computes_bfloat16() else [])
 _VISION = {"model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
@@ -25,29 +25,29 @@ def _llava(**settings: object) -> Llava:
 @pytest.mark.parametrize("dtype", _DTYPES)
 @pytest.mark.parametrize("has_bias", [True, False])
 @pytest.mark.parametrize("shape", [(1, 24), (7, 24), (2, 3, 24), (0, 24), (1, 700, 24)])
-def test_a_packed_layer_computes_what_the_plain_one_does(
+def test_a_layer_laid_out_computes_what_the_plain_one_does(
     dtype: torch.dtype, has_bias: bool, shape: tuple[int, ...]
 ) -> None:
     torch.manual_seed(0)
     layer, x = nn.Linear(24, 40, bias=has_bias).to(dtype), torch.randn(shape).to(dtype)
-    packed = PackedLinear(layer)
+    laid_out = OneDNNLinear(layer)
     with torch.inference_mode():
-        torch.testing.assert_close(packed(x), layer(x))
-        torch.testing.assert_close(packed(x.transpose(0, -1).contiguous().transpose(0, -1)), layer(x))
-    assert torch.equal(packed.weight, layer.weight)
+        torch.testing.assert_close(laid_out(x), layer(x))
+        torch.testing.assert_close(laid_out(x.transpose(0, -1).contiguous().transpose(0, -1)), layer(x))
+    assert torch.equal(laid_out.weight, layer.weight)
 
 
 @pytest.mark.parametrize("dtype", _DTYPES)
-def test_a_packed_model_gives_the_same_logits(dtype: torch.dtype) -> None:
-    plain, packed = _llava().to(dtype), _llava().to(dtype)
+def test_a_model_laid_out_gives_the_same_logits(dtype: torch.dtype) -> None:
+    plain, laid_out = _llava().to(dtype), _llava().to(dtype)
     num_linear = sum(type(module) is nn.Linear for module in plain.modules())
-    assert pack(packed) == num_linear
-    assert not any(type(module) is nn.Linear for module in packed.modules())
+    assert lay_out(laid_out) == num_linear
+    assert not any(type(module) is nn.Linear for module in laid_out.modules())
     ids = torch.tensor([[1, 60, 60, 60, 60, 5, 6]])
     pixels = torch.randn(1, 3, 28, 28)
     with torch.inference_mode():
         one, other = (
-            model.logits(model.hidden(model.embed(ids, model.encode_images(pixels)[0]))) for model in (plain, packed)
+            model.logits(model.hidden(model.embed(ids, model.encode_images(pixels)[0]))) for model in (plain, laid_out)
         )
     tolerance = 1e-5 if dtype == torch.float32 else 0.05
     torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
@@ -56,7 +56,7 @@ def test_a_packed_model_gives_the_same_logits(dtype: torch.dtype) -> None:
 def test_tied_embeddings_stay_as_they_are() -> None:
     model = _llava(tie_word_embeddings=True)
     before = model.language_model.get_input_embeddings().weight.clone()  # type: ignore[operator]
-    pack(model)
+    lay_out(model)
     assert torch.equal(model.language_model.get_input_embeddings().weight, before)  # type: ignore[operator]
     assert torch.equal(language.output_head(model.language_model).weight, before)  # type: ignore[arg-type]
 
@@ -67,16 +67,16 @@ def test_what_is_kept_and_what_is_more_than_a_linear_layer_stays() -> None:
 
     model = nn.ModuleDict({"kept": nn.Linear(4, 4), "own": Own(4, 4), "other": nn.Linear(4, 4).half()})
     model["shared"] = model["again"] = nn.Linear(4, 4)
-    assert pack(model, keep=model["kept"]) == 1
+    assert lay_out(model, keep=model["kept"]) == 1
     assert type(model["kept"]) is nn.Linear
     assert type(model["own"]) is Own
     assert type(model["other"]) is nn.Linear
     assert model["shared"] is model["again"]
-    assert isinstance(model["shared"], PackedLinear)
+    assert isinstance(model["shared"], OneDNNLinear)
 
 
 def test_a_torch_without_the_operators_leaves_all_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.ops, "mkldnn", object())
     model = nn.Sequential(nn.Linear(4, 4))
-    assert pack(model) == 0
+    assert lay_out(model) == 0
     assert type(model[0]) is nn.Linear

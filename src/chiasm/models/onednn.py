@@ -17,7 +17,7 @@ from chiasm.models.device import computes_bfloat16
 _NUM_ROWS = 8
 
 
-class PackedLinear(nn.Module):
+class OneDNNLinear(nn.Module):
     """What `layer` computes, without gradients: x (..., in_features) -> (..., out_features), in the weights' dtype.
 
     It has no parameters: it can be neither trained, moved to a device nor saved.
@@ -28,29 +28,29 @@ class PackedLinear(nn.Module):
         self.in_features, self.out_features = layer.in_features, layer.out_features
         bias: torch.Tensor | None = layer.bias
         self.bias = None if bias is None else bias.detach()
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach().contiguous(), _NUM_ROWS)
+        self._blocks = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach().contiguous(), _NUM_ROWS)
 
     @property
     def weight(self) -> torch.Tensor:
         """A plain copy (out_features, in_features), for whoever asks for a dtype or for numbers."""
-        plain: torch.Tensor = self._packed.to_dense()
+        plain: torch.Tensor = self._blocks.to_dense()
         return plain
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self._packed, self.bias, "none", [], "")
+        y: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x, self._blocks, self.bias, "none", [], "")
         return y
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-def pack(model: nn.Module, keep: nn.Module | None = None) -> int:
-    """Replace the linear layers of `model` by packed ones, all but `keep`; how many there were.
+def lay_out(model: nn.Module, keep: nn.Module | None = None) -> int:
+    """Replace the linear layers of `model` by ones for oneDNN, all but `keep`; how many there were.
 
     Nothing happens to layers that are not on a CPU, are of another dtype than float32 or (where the processor computes
     in it) bfloat16, or are more than a linear layer; nor where this build of torch cannot do it.
     """
-    if not _can_pack():
+    if not _can_lay_out():
         return 0
     dtypes = {torch.float32, torch.bfloat16} if computes_bfloat16() else {torch.float32}
     plain = [
@@ -62,22 +62,24 @@ def pack(model: nn.Module, keep: nn.Module | None = None) -> int:
         and child.weight.device.type == "cpu"
         and child.weight.dtype in dtypes
     ]
-    packed: dict[nn.Linear, PackedLinear] = {}
+    made: dict[nn.Linear, OneDNNLinear] = {}
     for parent, name, child in plain:
-        if child not in packed:
-            packed[child] = PackedLinear(child)
-        setattr(parent, name, packed[child])
-    return len(packed)
+        if child not in made:
+            made[child] = OneDNNLinear(child)
+        setattr(parent, name, made[child])
+    return len(made)
 
 
-def _can_pack() -> bool:
+def _can_lay_out() -> bool:
     """Whether torch has the two operators, which are its compiler's own, and they compute what they should."""
     operators: Any = torch.ops.mkldnn
     if not (hasattr(operators, "_reorder_linear_weight") and hasattr(operators, "_linear_pointwise")):
         return False
-    layer, x = nn.Linear(8, 8), torch.linspace(-1, 1, 16).view(2, 8)
+    layer: nn.Linear = nn.utils.skip_init(nn.Linear, 8, 8, bias=False)  # draws nothing from anyone's random numbers
+    x = torch.linspace(-1, 1, 16).view(2, 8)
     with torch.inference_mode():
+        layer.weight.copy_(torch.linspace(-1, 1, 64).view(8, 8))
         try:
-            return bool(torch.allclose(PackedLinear(layer)(x), layer(x), atol=1e-5))
+            return bool(torch.allclose(OneDNNLinear(layer)(x), layer(x), atol=1e-5))
         except RuntimeError:
             return False
