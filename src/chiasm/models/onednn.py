@@ -75,7 +75,8 @@ def _can_lay_out() -> bool:
     operators: Any = torch.ops.mkldnn
     if not (hasattr(operators, "_reorder_linear_weight") and hasattr(operators, "_linear_pointwise")):
         return False
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, 8, 8, bias=False)  # draws nothing from anyone's random numbers
+    skip_init: Any = nn.utils.skip_init  # draws nothing from anyone's random numbers
+    layer = skip_init(nn.Linear, 8, 8, bias=False)
     x = torch.linspace(-1, 1, 16).view(2, 8)
     with torch.inference_mode():
         layer.weight.copy_(torch.linspace(-1, 1, 64).view(8, 8))
