@@ -45,7 +45,7 @@ def recipe(world: str = _WORLD) -> Recipe:
                 data=Data(records=f"{world}/mixture_train.json", images=images),
                 template="chatml",
                 batch_size=16,
-                epochs=1,
+                epochs=0.9,
                 max_length=1024,
                 pack=True,
                 row_length=2048,
