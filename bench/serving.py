@@ -143,13 +143,10 @@ def assistant(model: str | None, tower: str) -> Any:
     import torch
 
     from chiasm.backends.local import LocalChatModel
-    from chiasm.models.onednn import lay_out
 
     if model is None:
-        weights, processor = random_weights(tower)
-        lay_out(weights)  # as `LocalChatModel.load` does
-        return LocalChatModel(weights, processor)
-    found = LocalChatModel.load(model, dtype="float32")
+        return LocalChatModel(*random_weights(tower)).only_asked()
+    found = LocalChatModel.load(model, dtype="float32").only_asked()
     head, ends = found.model.logits, sorted(found.processor.end_ids)
 
     def endless(x: torch.Tensor) -> torch.Tensor:

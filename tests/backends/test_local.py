@@ -206,3 +206,10 @@ def test_half_a_character_at_the_end_is_shown_and_not_lost() -> None:
     answer = collect(model.stream(asked("?"), limit))
     assert answer.text == "abc\N{REPLACEMENT CHARACTER}"
     assert next(iter(model.answer_all([asked("?")], limit))).text == answer.text
+
+
+def test_who_only_asks_gets_the_same_answers_from_faster_layers() -> None:
+    plain, asked = assistant(), assistant()
+    assert asked.only_asked() is asked
+    assert len(list(asked.model.parameters())) < len(list(plain.model.parameters()))
+    assert asked.answer("What is this?", max_tokens=8) == plain.answer("What is this?", max_tokens=8)

@@ -28,6 +28,9 @@ class Model(ScriptedChatModel):
     def prompt_tokens(self, conversation):
         return 5, (), 2048
 
+    def only_asked(self):
+        return self
+
 chiasm.backends.open_local = lambda *_, **__: Model(["Two cats."])
 main(sys.argv[1:])
 """

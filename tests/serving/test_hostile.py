@@ -132,15 +132,6 @@ def test_what_is_no_json_object_is_refused_at_once(server: Running, body: bytes)
     assert "error" in reply
 
 
-def test_tools_that_are_offered_change_no_answer(server: Running) -> None:
-    """A choice that is left to the model; interfaces offer theirs with every question."""
-    alone = server.ask(question(max_tokens=8))
-    offered = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
-    for choice in ({}, {"tool_choice": "auto"}, {"tool_choice": "none"}):
-        status, reply = server.ask({**question(max_tokens=8), "tools": offered, **choice})
-        assert (status, reply["choices"]) == (alone[0], alone[1]["choices"])
-
-
 def test_unknown_fields_act_on_nothing(server: Running) -> None:
     ignored = {"chat_template": "{{ 1 / 0 }}", "chat_template_kwargs": {}, "api_base": "http://x", "extra_body": {}}
     assert server.ask(question(**ignored, user="me", metadata={}))[0] == 200

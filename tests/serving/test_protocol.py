@@ -200,3 +200,12 @@ def test_a_prompt_beyond_the_context_is_the_clients_fault() -> None:
             status, reply = server.ask(question(stream=stream))
             assert (status, reply["error"]["code"]) == (400, "context_length_exceeded")
         assert server.server.desk.num_in == 0
+
+
+def test_tools_that_are_offered_change_no_answer(server: Running) -> None:
+    """A choice that is left to the model; interfaces offer theirs with every question."""
+    alone = server.ask(question(max_tokens=8))
+    offered = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    for choice in ({}, {"tool_choice": "auto"}, {"tool_choice": "none"}):
+        status, reply = server.ask({**question(max_tokens=8), "tools": offered, **choice})
+        assert (status, reply["choices"]) == (alone[0], alone[1]["choices"])

@@ -54,7 +54,7 @@ def open_model(
         with contextlib.suppress(Unsupported):
             return LightChatModel.load(bundled.folder("assistant"))
     if not remote:
-        return open_local(name, dtype=dtype, device=device, template=template)
+        return open_local(name, dtype=dtype, device=device, template=template).only_asked()
     if backend == "openai":
         from chiasm.backends.openai import OpenAIChatModel
 

@@ -83,10 +83,14 @@ class LocalChatModel:
         checkpoint = load(
             source, dtype=_DTYPES[dtype] if dtype else None, device=usable_device(device), template=template
         )
-        model = checkpoint.model
+        return cls(checkpoint.model, checkpoint.processor, familiarity=checkpoint.familiarity)
+
+    def only_asked(self) -> Self:
+        """Itself, faster on a CPU: linear layers are laid out for it, and `model` can no longer be trained or saved."""
         # In 16 bits some logits are computed again, from rows of the head's weights.
-        lay_out(model, output_head(model.language_model) if model.dtype.itemsize == 2 else None)
-        return cls(model, checkpoint.processor, familiarity=checkpoint.familiarity)
+        is_half = self.model.dtype.itemsize == 2
+        lay_out(self.model, output_head(self.model.language_model) if is_half else None)
+        return self
 
     def answer(
         self,

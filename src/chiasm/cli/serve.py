@@ -111,7 +111,7 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
             )
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--name") from None
-        answerer = open_local(model, dtype=dtype, device=device, template=template)
+        answerer = open_local(model, dtype=dtype, device=device, template=template).only_asked()
         server = Server(answerer, settings)
         _announce(host, listening.getsockname()[1], called, keyed=bool(keys))
         listener(server, grace).run([listening])
