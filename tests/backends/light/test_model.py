@@ -23,6 +23,7 @@ from chiasm.errors import UserError
 from chiasm.scenes.drawing.compose import draw
 from chiasm.scenes.placing import sample_scene
 from tests.backends.light.folders import random_assistant
+from tests.backends.tiny import assistant
 from tests.checkpoints import tiny
 
 SHORT = Sampling(max_tokens=40)
@@ -188,7 +189,12 @@ def test_of_another_kind_it_leaves_to_torch(tmp_path: Path, monkeypatch: pytest.
         LightChatModel.load(folder)
     asked = list[object]()
     monkeypatch.setattr(bundled, "__file__", str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(LocalChatModel, "load", lambda source, **_: asked.append(source))
+
+    def load(source: object, **_: object) -> LocalChatModel:
+        asked.append(source)
+        return assistant()
+
+    monkeypatch.setattr(LocalChatModel, "load", load)
     open_model(light=True)
     assert asked == [folder]
 
