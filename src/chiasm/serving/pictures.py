@@ -19,10 +19,15 @@ from chiasm.processing.pictures import PictureError, PictureLimits, open_picture
 from chiasm.serving.faults import Refused
 from chiasm.serving.fetching import fetch, read_address
 
-# All ours. Laid over white, or brought down from 16 bits, 25 million pixels keep a core busy for a second. TIFF is left
+# All ours. Laid over white, or brought down from 16 bits, 25 million pixels keep a core busy for a second; padded to a
+# square, and resized, 10,000 a side for half of another. TIFF is left
 # out: libtiff has had the most faults of all, and complains to stderr by itself.
 LIMITS = PictureLimits(
-    max_pixels=25_000_000, max_bytes=20 << 20, max_scans=32, formats=("JPEG", "PNG", "WebP", "GIF", "BMP")
+    max_pixels=25_000_000,
+    max_side=10_000,
+    max_bytes=20 << 20,
+    max_scans=32,
+    formats=("JPEG", "PNG", "WebP", "GIF", "BMP"),
 )
 _REMEMBERED = 4096
 # RFC 2397, with a media type and without parameters beside `;base64`.
