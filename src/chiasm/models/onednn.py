@@ -1,4 +1,4 @@
-"""Linear layers laid out for the processor once, instead of at every call: for models that only answer, on a CPU.
+"""Linear layers laid out for the processor once, instead of at every call: for models that are only asked, on a CPU.
 
 oneDNN multiplies by weights in blocks of its own. On an EPYC with AVX-512, a 135M Llama's layers take 13 ms for a token
 instead of 26 in float32, 15 instead of 35 for eight, and half the time for whole prompts; in bfloat16 8 instead of 11.
