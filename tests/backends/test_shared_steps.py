@@ -65,7 +65,7 @@ def stepper() -> Counting:
 
 @pytest.fixture
 def shared(stepper: Counting) -> SharedSteps:
-    return SharedSteps(stepper, threading.Lock())
+    return SharedSteps(stepper, lambda step: step())
 
 
 def test_one_who_reads_brings_all_on(stepper: Counting, shared: SharedSteps) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -69,7 +70,8 @@ class LocalChatModel:
         self._bytes = TokenBytes(processor.tokenizer)
         self._json = JsonAnswers(processor.tokenizer, processor.end_ids)
         self._steps = threading.Lock()
-        self._together = SharedSteps(self._engine.stepper(batch_size, num_sessions), self._steps)
+        self._thread: Executor | None = None
+        self._together = SharedSteps(self._engine.stepper(batch_size, num_sessions), self._computed)
 
     @classmethod
     def load(
@@ -90,6 +92,15 @@ class LocalChatModel:
         # In 16 bits some logits are computed again, from rows of the head's weights.
         is_half = self.model.dtype.itemsize == 2
         lay_out(self.model, output_head(self.model.language_model) if is_half else None)
+        return self
+
+    def compute_in(self, thread: Executor) -> Self:
+        """Itself, computing in `thread` alone, whoever asks; the model should have been loaded there, too.
+
+        torch keeps as many threads as there are cores for each thread that ever computed. Once there are more than
+        cores they sleep between any two operations: a step of a small model then takes twice as long.
+        """
+        self._thread = thread
         return self
 
     def answer(
@@ -232,8 +243,8 @@ class LocalChatModel:
         answer_ids = self._writer.answer_ids(conversation, answer)
         self._engine.check_fits(prompt, len(answer_ids))
         shown = [self._album.open(image.source) for image in conversation.images]
-        with self._steps:
-            shares = attention_to_pictures(self.model, self._engine.features, prompt, answer_ids)
+        features = self._engine.features
+        shares = self._computed(lambda: attention_to_pictures(self.model, features, prompt, answer_ids))
         return looked(self.processor, shown, answer_ids, shares)
 
     def check_schema(self, schema: str) -> None:
@@ -266,8 +277,12 @@ class LocalChatModel:
         return tuple(i for i, picture in enumerate(pictures) if self._engine.features.is_unfamiliar(picture.key))
 
     def _next(self, steps: Iterator[_Made]) -> _Made | None:
+        return self._computed(lambda: next(steps, None))
+
+    def _computed(self, work: Callable[[], _Made]) -> _Made:
+        """What `work` gives; nothing else computes meanwhile."""
         with self._steps:
-            return next(steps, None)
+            return self._thread.submit(work).result() if self._thread else work()
 
 
 @dataclass(slots=True)

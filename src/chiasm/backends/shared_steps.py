@@ -25,10 +25,10 @@ class _Seat:
 
 
 class SharedSteps:
-    """A stepper between threads. `computing` is held for every step, so that nothing else computes meanwhile."""
+    """A stepper between threads. Every step goes through `compute`, which lets nothing else compute meanwhile."""
 
-    def __init__(self, stepper: Stepper, computing: threading.Lock) -> None:
-        self._stepper, self._computing = stepper, computing
+    def __init__(self, stepper: Stepper, compute: Callable[[Callable[[], list[Event]]], list[Event]]) -> None:
+        self._stepper, self._compute = stepper, compute
         self._changed = threading.Condition()  # guards all below, and the stepper while nobody steps
         self._seats: dict[Branch, _Seat] = {}
         self._orders: list[Callable[[], None]] = []  # for the stepper, given while somebody stepped
@@ -79,8 +79,7 @@ class SharedSteps:
         events: list[Event] = []
         error: Exception | None = None
         try:
-            with self._computing:
-                events = self._stepper.step()
+            events = self._compute(self._stepper.step)
         except Exception as caught:
             error = caught
         finally:

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -111,12 +112,23 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
             )
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--name") from None
-        answerer = open_local(model, dtype=dtype, device=device, template=template).only_asked()
-        server = Server(answerer, settings)
-        _announce(host, listening.getsockname()[1], called, keyed=bool(keys))
-        listener(server, grace).run([listening])
+        with ThreadPoolExecutor(1, thread_name_prefix="chiasm-computing") as thread:
+            opening = thread.submit(open_local, model, dtype=dtype, device=device, template=template)
+            answerer = _awaited(opening).compute_in(thread)
+            thread.submit(answerer.only_asked).result()
+            server = Server(answerer, settings)
+            _announce(host, listening.getsockname()[1], called, keyed=bool(keys))
+            listener(server, grace).run([listening])
     finally:
         listening.close()
+
+
+def _awaited(opening: Future[LocalChatModel]) -> LocalChatModel:
+    """The model, once it is open."""
+    try:
+        return opening.result()
+    except KeyboardInterrupt:
+        os._exit(130)  # a thread cannot be told to stop reading weights, and would be waited for
 
 
 def known_keys(file: Path | None) -> tuple[str, ...]:
