@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -169,6 +170,20 @@ def test_streams_may_be_open_side_by_side_in_one_thread_and_in_many() -> None:
     for thread in threads:
         thread.join()
     assert found == dict(enumerate(expected))
+
+
+def test_all_is_computed_in_the_thread_it_is_given_whoever_asks() -> None:
+    with ThreadPoolExecutor(1) as thread:
+        model = assistant().compute_in(thread)
+        computed_in: set[int] = set()
+        for module in model.model.modules():
+            module.register_forward_pre_hook(lambda *_: computed_in.add(threading.get_ident()))
+        question = asked("What?", picture(1))
+        with ThreadPoolExecutor(2) as askers:
+            answers = list(askers.map(lambda _: collect(model.stream(question, SHORT)).text, range(2)))
+        assert [answer.text for answer in model.answer_all([question], SHORT)] == answers[:1] == answers[1:]
+        model.looked(question, "abc")
+        assert computed_in == {thread.submit(threading.get_ident).result()}
 
 
 @pytest.mark.parametrize("lone", ["photo.jpg", b"bytes", Path("photo.jpg"), picture(1), np.asarray(picture(1)), 3])

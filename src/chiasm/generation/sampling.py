@@ -71,7 +71,9 @@ class Decoding:
     def draw(self) -> torch.Generator:
         """A source of randomness for one answer. Always on the CPU, so that a seed means the same on every device."""
         generator = torch.Generator()
-        if self.seed is None:
+        if self.temperature == 0:
+            pass  # greedy: nothing is drawn, and seeding takes longer than making it
+        elif self.seed is None:
             generator.seed()
         else:
             generator.manual_seed(self.seed % 2**63)

@@ -53,6 +53,11 @@ class WrittenWorld:
         return self.folder / "mixture_train.json"
 
     @property
+    def practice_train(self) -> Path:
+        """After stage 2, for a small model: short questions that do not give each other away."""
+        return self.folder / "practice_train.json"
+
+    @property
     def text_train(self) -> Path:
         """For the language model alone."""
         return self.folder / "text_train.json"

@@ -219,15 +219,15 @@ class Asking:
     async def _events(
         self, reply: replies.Reply, answering: Answering, first: Delta | None
     ) -> AsyncGenerator[bytes, None]:
-        delta = first
+        delta, opening = first, reply.begin()
         try:
-            yield reply.begin()
             while delta is not None:
                 if delta.text or delta.tokens:
-                    yield reply.text(delta.text, delta.tokens)
+                    yield opening + reply.text(delta.text, delta.tokens)  # together: the first words wait for nothing
+                    opening = b""
                 if delta.finish_reason is not None and delta.usage is not None:
                     self._house.metrics.count_usage(delta.usage)
-                    yield reply.end(delta.finish_reason, delta.usage, delta.unfamiliar)
+                    yield opening + reply.end(delta.finish_reason, delta.usage, delta.unfamiliar)
                 delta = await self._within(answering.next())
         except ClientGoneError:
             self._house.metrics.vanished += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from chiasm.scenes.asking.sight import Sight
 from chiasm.scenes.asking.wording import Draft, Ways, capital, confirmed, say, the_one, there_is, yes_or_no
@@ -94,6 +95,21 @@ def ask_existence(sight: Sight, language: Language, rng: random.Random, yes: boo
     look = _present(sight, rng) if yes else _absent(sight, rng)
     if look is None:
         return None
+    return is_there(sight, look, language, rng, yes)
+
+
+def ask_described(sight: Sight, language: Language, rng: random.Random, yes: bool) -> Draft | None:
+    """Is there a red dog? Where there are dogs: yes, or no since none is red."""
+    for thing in sight.shuffled(rng):
+        fields = _tellable(thing)
+        look = _swapped(sight, thing, rng) if not yes else Look.at(thing, rng.choice(fields)) if fields else None
+        if look is not None:
+            return is_there(sight, look, language, rng, yes)
+    return None
+
+
+def is_there(sight: Sight, look: Look, language: Language, rng: random.Random, yes: bool) -> Draft:
+    """Is there this? It must be known whether (`yes`) it is."""
     a, bare = language.a(look), language.several(look, None)
     question = say(language, rng, _IS_THERE, a=a, bare=bare)
     number = look.count(sight.scene)
@@ -112,20 +128,25 @@ def ask_choice(sight: Sight, language: Language, rng: random.Random, yes: bool) 
     if len(absent) < _MOST_CHOICES or not there:
         return None
     kinds = rng.sample(absent, rng.randint(1, _MOST_CHOICES - 1))
-    is_there = yes or rng.random() < _CHOSEN
-    kinds = [rng.choice(there), *kinds] if is_there else [*kinds, rng.choice([k for k in absent if k not in kinds])]
+    one_is = yes or rng.random() < _CHOSEN
+    kinds = [rng.choice(there), *kinds] if one_is else [*kinds, rng.choice([k for k in absent if k not in kinds])]
     right = kinds[0]
     rng.shuffle(kinds)
+    return which_is_there(kinds, right if one_is else None, language, rng)
+
+
+def which_is_there(kinds: Sequence[str], right: str | None, language: Language, rng: random.Random) -> Draft:
+    """Which of these kinds is there? `right` is, None: none."""
     if language.code == "en":
         named = [language.a(Look(kind)) for kind in kinds]
         choices = f"{', '.join(named[:-1])} or {named[-1]}"
-        answer = language.name(right) if is_there else "none"
-        told = f"There is {language.a(Look(right))} in the picture." if is_there else "There is none of these."
+        answer = language.name(right) if right else "none"
+        told = f"There is {language.a(Look(right))} in the picture." if right else "There is none of these."
     else:
         names = [language.name(kind) for kind in kinds]
         choices = f"{'、'.join(names[:-1])}还是{names[-1]}"
-        answer = language.name(right) if is_there else "都没有"
-        told = f"图中有{language.several(Look(right), None)}。" if is_there else "这些图中都没有。"
+        answer = language.name(right) if right else "都没有"
+        told = f"图中有{language.several(Look(right), None)}。" if right else "这些图中都没有。"
     return Draft(say(language, rng, _WHICH, choices=choices), answer, told)
 
 

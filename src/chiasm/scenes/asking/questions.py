@@ -32,6 +32,7 @@ _DRAFTED: Mapping[str, Callable[[Sight, Language, random.Random, bool], Draft | 
     "size": about_things.ask_size,
     "read": about_things.ask_read,
     "choice": about_scenes.ask_choice,
+    "described": about_scenes.ask_described,
 }
 KINDS_OF_QUESTIONS = (*_DRAFTED, "option", "text_to_box", "region_to_text")
 WITH_OPTIONS: tuple[str, ...] = ("colour", "kind", "count", "place", "action", "side", "state", "holds", "weather")

@@ -51,9 +51,15 @@ def mixture(picture: Picture, partner: Picture | None) -> Iterator[Record]:
         yield _about(picture, f"more_{name}", turns, third)
 
 
-def _about(picture: Picture, name: str, turns: _Turns, language: Language) -> Record:
+def another(picture: Picture, language: Language, purpose: str) -> Record:
+    """A record more of the kinds that come second, of its own for each `purpose`."""
+    name, turns = _drawn(picture.stream(f"{purpose} drawn"), _SECOND)
+    return _about(picture, name, turns, language, purpose)
+
+
+def _about(picture: Picture, name: str, turns: _Turns, language: Language, purpose: str = "mixture") -> Record:
     """A record of one picture; short questions where it has nothing of the kind asked for."""
-    rng = picture.stream(f"mixture {name}")
+    rng = picture.stream(f"{purpose} {name}")
     said = turns(picture, language, rng)
     if not said:
         name, said = f"{name}_short", _short(picture, language, rng)
