@@ -107,7 +107,7 @@ def recipe(world: str = _WORLD) -> Recipe:
                 data=Data(records=f"{world}/practice_train.json", images=images),
                 template="chatml",
                 batch_size=32,
-                epochs=1.5,
+                epochs=1.3,
                 max_length=1024,
                 pack=True,
                 row_length=2048,

@@ -16,11 +16,13 @@ from chiasm.scenes.asking.about_scenes import is_there, which_is_there
 from chiasm.scenes.asking.question import asked_once
 from chiasm.scenes.asking.questions import ask_at
 from chiasm.scenes.asking.sight import Sight
-from chiasm.scenes.formats.conversations import record, turns_of
+from chiasm.scenes.formats.conversations import Turn, record, turns_of
 from chiasm.scenes.formats.mixture import another
 from chiasm.scenes.formats.picture import LANGUAGES, Picture, Record
+from chiasm.scenes.formats.requests import ALL_TEXT, CAPTIONS, DETAILS, TAGS, composed
 from chiasm.scenes.kinds import BY_NAME
 from chiasm.scenes.scene import Scene
+from chiasm.scenes.telling.description import dense
 from chiasm.scenes.telling.language import Language, Look
 
 _MOST_THERE, _MOST_LIKE = 7, 6  # questions whether things are there, and what they are like
@@ -47,6 +49,7 @@ _OF_TWO = ("side", "kind")
 _TRIES = 3
 _COMPARED = 4  # questions about two pictures
 _LONGER_EVERY = 3  # pictures
+_TOLD = {"caption": 4, "detail": 3, "tags": 2, "text": 1}  # one every so many pictures, too
 _ORDER = {"short": 0, "read": 0, "option": 1, "box": 2}  # each of the later ones says its own format
 
 
@@ -66,8 +69,28 @@ def practice(picture: Picture, partner: Picture | None) -> Iterator[Record]:
         if different:
             turns = turns_of(asked_once(list(different.values())), language)
             yield record(f"compare_{picture.digits}_{language.code}", turns, [picture.file, partner.file])
+    language = LANGUAGES[picture.number // _LONGER_EVERY % 2]
     if picture.number % _LONGER_EVERY == 0:
-        yield another(picture, LANGUAGES[picture.number // _LONGER_EVERY % 2], "practice longer")
+        yield another(picture, language, "practice longer")
+    elif picture.number % _LONGER_EVERY == 1:
+        turn = _told(picture, language, picture.stream("practice told"))
+        yield record(f"told_{picture.digits}_{language.code}", [turn], [picture.file])
+
+
+def _told(picture: Picture, language: Language, rng: random.Random) -> Turn:
+    """A request as people write them, and what there is to say."""
+    scene, code = picture.scene, language.code
+    (wanted,) = rng.choices(list(_TOLD), weights=list(_TOLD.values()))
+    if wanted == "caption":
+        return composed(CAPTIONS[code], rng), rng.choice(picture.captions(language))
+    if wanted == "detail":
+        return composed(DETAILS[code], rng), dense(scene, language, rng)
+    if wanted == "tags":
+        named = [language.name(thing.kind) for thing in Sight.of(scene).seen[::-1]]
+        around = [language.words()[each] for each in (scene.place, scene.time, scene.weather) if each is not None]
+        return composed(TAGS[code], rng), ("，" if code == "zh" else ", ").join(dict.fromkeys([*named, *around]))
+    written = [thing.text for thing in scene.things if thing.text]
+    return composed(ALL_TEXT[code], rng), "\n".join(written) or ("（无文字）" if code == "zh" else "(no text)")
 
 
 def _there(scene: Scene, language: Language, rng: random.Random) -> Iterator[Question]:
