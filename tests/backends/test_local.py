@@ -178,7 +178,7 @@ def test_all_is_computed_in_the_thread_it_is_given_whoever_asks() -> None:
         computed_in: set[int] = set()
         for module in model.model.modules():
             module.register_forward_pre_hook(lambda *_: computed_in.add(threading.get_ident()))
-        question = asked("What?", picture(1))
+        question = asked("What?", picture(1), picture(2))
         with ThreadPoolExecutor(2) as askers:
             answers = list(askers.map(lambda _: collect(model.stream(question, SHORT)).text, range(2)))
         assert [answer.text for answer in model.answer_all([question], SHORT)] == answers[:1] == answers[1:]

@@ -19,7 +19,7 @@ from chiasm.cli.serve import KEY_VARIABLE, known_keys
 from chiasm.errors import UserError
 
 PROGRAM = """
-import sys
+import sys, threading
 import chiasm.backends
 from chiasm.backends.scripted import ScriptedChatModel
 from chiasm.cli import main
@@ -31,7 +31,28 @@ class Model(ScriptedChatModel):
     def only_asked(self):
         return self
 
-chiasm.backends.open_local = lambda *_, **__: Model(["Two cats."])
+    def compute_in(self, thread):
+        assert thread.submit(threading.get_ident).result() == opened_in
+        return self
+
+def opened(*_, **__):
+    global opened_in
+    opened_in = threading.get_ident()
+    return Model(["Two cats."])
+
+chiasm.backends.open_local = opened
+main(sys.argv[1:])
+"""
+SLOW = """
+import sys, time
+import chiasm.backends
+from chiasm.cli import main
+
+def opened(*_, **__):
+    print("opening", file=sys.stderr, flush=True)
+    time.sleep(60)
+
+chiasm.backends.open_local = opened
 main(sys.argv[1:])
 """
 
@@ -69,6 +90,18 @@ def test_the_whole_of_it(tmp_path: Path) -> None:
         rest = process.stderr.read()
         process.wait(20)
     assert "Traceback" not in rest
+
+
+def test_it_can_be_stopped_while_weights_are_read(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text(SLOW, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")}
+    command = [sys.executable, "serve.py", "serve", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "opening\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+        assert "Traceback" not in process.stderr.read()
 
 
 @pytest.mark.parametrize(

@@ -95,10 +95,11 @@ class LocalChatModel:
         return self
 
     def compute_in(self, thread: Executor) -> Self:
-        """Itself, computing in `thread` alone, whoever asks; the model should have been loaded there, too.
+        """Itself, computing in the one thread of `thread`, whoever asks; the model should have been loaded there, too.
 
         torch keeps as many threads as there are cores for each thread that ever computed. Once there are more than
-        cores they sleep between any two operations: a step of a small model then takes twice as long.
+        cores they sleep between any two operations: a step of a small model then takes twice as long. For servers: who
+        asks must be another thread, and not the main one, whose Ctrl-C would not reach the step it waits for.
         """
         self._thread = thread
         return self

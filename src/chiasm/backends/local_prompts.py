@@ -130,8 +130,9 @@ class PromptWriter:
         if len(written.opened) == 1:  # the very memory, which the prompts of all questions about the picture then share
             pixels = torch.from_numpy(written.opened[0].pixels)
         else:
-            size = self._processor.images.size
-            pixels = torch.cat([torch.zeros(0, 3, size, size), *(torch.from_numpy(p.pixels) for p in written.opened)])
+            # By numpy: torch would begin threads for whoever asks; see `LocalChatModel.compute_in`.
+            none = np.zeros((0, 3, self._processor.images.size, self._processor.images.size), np.float32)
+            pixels = torch.from_numpy(np.concatenate([none, *(opened.pixels for opened in written.opened)]))
         return Prompt(written.ids, pixels, written.pictures)
 
     def written(self, conversation: Conversation, album: Album) -> WrittenPrompt:

@@ -7,7 +7,8 @@ import os
 import re
 import shlex
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -113,9 +114,9 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--name") from None
         with ThreadPoolExecutor(1, thread_name_prefix="chiasm-computing") as thread:
-            opening = thread.submit(open_local, model, dtype=dtype, device=device, template=template)
-            answerer = _awaited(opening).compute_in(thread)
-            thread.submit(answerer.only_asked).result()
+            answerer = _opened_in(
+                thread, lambda: open_local(model, dtype=dtype, device=device, template=template).only_asked()
+            )
             server = Server(answerer, settings)
             _announce(host, listening.getsockname()[1], called, keyed=bool(keys))
             listener(server, grace).run([listening])
@@ -123,12 +124,12 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
         listening.close()
 
 
-def _awaited(opening: Future[LocalChatModel]) -> LocalChatModel:
-    """The model, once it is open."""
+def _opened_in(thread: Executor, opened: Callable[[], LocalChatModel]) -> LocalChatModel:
+    """The model, opened in the thread that will compute."""
     try:
-        return opening.result()
+        return thread.submit(opened).result().compute_in(thread)
     except KeyboardInterrupt:
-        os._exit(130)  # a thread cannot be told to stop reading weights, and would be waited for
+        os._exit(130)  # a thread that reads weights cannot be told to stop, and would be waited for
 
 
 def known_keys(file: Path | None) -> tuple[str, ...]:

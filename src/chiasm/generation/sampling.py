@@ -72,7 +72,7 @@ class Decoding:
         """A source of randomness for one answer. Always on the CPU, so that a seed means the same on every device."""
         generator = torch.Generator()
         if self.temperature == 0:
-            pass  # greedy: nothing is drawn, and seeding takes longer than making it
+            pass  # greedy: nothing is drawn, and finding a seed takes longer than making it
         elif self.seed is None:
             generator.seed()
         else:

@@ -223,7 +223,7 @@ class Asking:
         try:
             while delta is not None:
                 if delta.text or delta.tokens:
-                    yield opening + reply.text(delta.text, delta.tokens)  # together: the first words wait for nothing
+                    yield opening + reply.text(delta.text, delta.tokens)  # together: one write until the first words
                     opening = b""
                 if delta.finish_reason is not None and delta.usage is not None:
                     self._house.metrics.count_usage(delta.usage)
