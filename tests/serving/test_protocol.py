@@ -80,6 +80,18 @@ def test_the_bytes_of_a_stream(server: Running) -> None:
     assert not any("usage" in event for event in events)
 
 
+def test_a_stream_without_a_word_has_its_beginning_and_its_end() -> None:
+    with running(ScriptedChatModel([""])) as silent:
+        _, _, body = silent.send(
+            "POST", "/v1/chat/completions", json.dumps(question(stream=True)), {"Content-Type": "application/json"}
+        )
+    *events, done, rest = body.decode().split("\n\n")
+    choices = [json.loads(event.removeprefix("data: "))["choices"][0] for event in events]
+    assert (done, rest) == ("data: [DONE]", "")
+    assert [choice["delta"].get("role") for choice in choices] == ["assistant", None]
+    assert [choice["finish_reason"] for choice in choices] == [None, "stop"]
+
+
 def test_pictures_turns_and_sampling_arrive(client: OpenAI, model: ScriptedChatModel) -> None:
     first, second = png("red"), png("blue")
     client.chat.completions.create(
