@@ -29,7 +29,7 @@ def test_its_files_are_those_the_manifest_names() -> None:
         for path in HOME.rglob("*.safetensors")
     }
     assert found == manifest["sha256"]
-    assert {"clip", "language", "align", "instruct"} == set(manifest["stages"])
+    assert {"clip", "language", "align", "instruct", "practice"} == set(manifest["stages"])
 
 
 def test_it_is_small() -> None:
