@@ -1,9 +1,10 @@
-"""Practice: many short questions about a picture, none of which those before it give away.
+"""Practice: many short questions about a picture; what is there is asked before anything has told it.
 
 In conversations as LLaVA-1.5's mixture has them one question often tells what a later one asks: "What colour is the
 dog?", then "Is there a dog?". Who begins with nothing learns to read that, not to look. Here whether a kind of thing
-is there is asked once and first, and what it is like once and later. Between them stand comparisons, and some of the
-mixture's longer answers, so that they are not forgotten. All shares and numbers are our own choice.
+is there is asked once and first, and what it is like once and later. Questions for a sort ("What animal is there?") and
+for the place, and comparisons, may still be told by an earlier one. Some of the mixture's longer answers are among the
+records, so that they are not forgotten. All shares and numbers are our own choice.
 """
 
 from __future__ import annotations
