@@ -37,6 +37,7 @@ from chiasm.processing.images import ImageProcessing
 from chiasm.processing.processor import Example, Processor
 from chiasm.processing.tokens import PieceTokenizer
 from chiasm.training import loop, objectives, optim
+from chiasm.training.allocation import keep_freed_memory
 from chiasm.training.config import Data, Optim, Stage, Vocabulary
 from chiasm.training.features import CacheSettings, TowerFeatures
 from chiasm.training.metrics import Silent
@@ -116,7 +117,8 @@ def stage_of(setting: Setting, data: Path) -> Stage:
         batch_size=setting.batch,
         optim=Optim(lr=1e-4),
         pack=True,
-        row_length=max(setting.row_length, 2048),
+        row_length=setting.row_length,
+        max_length=setting.row_length,
         features="cache" if setting.cached else "computed",
         compile=setting.compile,
     )
@@ -252,6 +254,8 @@ def highest_gigabytes() -> float:
 
 def _in_process(setting: Setting, data: Path, answer: Any) -> None:
     torch.set_num_threads(setting.threads)
+    if setting.side == "ours":
+        keep_freed_memory()  # as `chiasm train` does
     answer.send((run_ours if setting.side == "ours" else run_theirs)(setting, data))
 
 
@@ -342,7 +346,7 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", type=int, choices=[1, 2], default=[1, 2])
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--batch", type=int, default=8, help="samples of an optimiser step")
-    parser.add_argument("--row", type=int, default=4096, help="tokens of our packed rows")
+    parser.add_argument("--row", type=int, default=2400, help="tokens of our packed rows")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true", help="our side with torch.compile")

@@ -36,13 +36,19 @@ def test_boundaries_and_positions() -> None:
 
 
 @pytest.mark.parametrize("heads", [(4, 4), (6, 2), (3, 1)])
-def test_equal_to_attention_of_each_document_alone(heads: tuple[int, int]) -> None:
+@pytest.mark.parametrize("longest", [0, 50, 1024], ids=["none kept", "short ones kept", "all kept"])
+def test_equal_to_attention_of_each_document_alone(
+    heads: tuple[int, int], longest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Values and gradients against torch's own attention, one document after the other."""
+    monkeypatch.setattr(documents, "LONGEST_KEPT", longest)
     torch.manual_seed(0)
     total, bounds = sum(LENGTHS), documents.boundaries(LENGTHS)
     q, k, v = (torch.randn(h, total, 16, requires_grad=True) for h in (heads[0], heads[1], heads[1]))
     upstream = torch.randn(total, heads[0], 16)
-    mine = torch.ops.chiasm.documents(q, k, v, bounds, 0.3)
+    mine, kept = torch.ops.chiasm.documents(q, k, v, bounds, 0.3, True)
+    assert bool(len(kept)) == bool(longest)
+    assert not len(torch.ops.chiasm.documents(q, k, v, bounds, 0.3, False)[1])
     alone = [
         F.scaled_dot_product_attention(q[:, a:b], k[:, a:b], v[:, a:b], is_causal=True, scale=0.3, enable_gqa=True)
         for a, b in pairwise(bounds)
@@ -58,7 +64,8 @@ def test_equal_to_attention_of_each_document_alone(heads: tuple[int, int]) -> No
 def test_the_operator_keeps_torchs_rules() -> None:
     """Schema, shapes without data, gradients registered: what compilers rely on."""
     q, k, v = (torch.randn(h, 6, 4, requires_grad=True) for h in (2, 1, 1))
-    torch.library.opcheck(torch.ops.chiasm.documents.default, (q, k, v, torch.tensor([0, 4, 6]), 0.5))
+    for keep in (True, False):
+        torch.library.opcheck(torch.ops.chiasm.documents.default, (q, k, v, torch.tensor([0, 4, 6]), 0.5, keep))
 
 
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "checkpointed"])

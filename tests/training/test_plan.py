@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,11 @@ import torch
 from chiasm import recipes
 from chiasm.cli.plan_table import lines
 from chiasm.errors import UserError
-from chiasm.models.language import build_language
-from chiasm.training.activations import Blocks, decoder_block
+from chiasm.models import documents
+from chiasm.models.language import build_language, decoder
+from chiasm.models.norms import fused
+from chiasm.training.activations import Blocks, attended_apart, decoder_block
+from chiasm.training.lowering import lowered
 from chiasm.training.plan import Machine, RunPlan, StagePlan, plan
 from tests.training import micro
 
@@ -79,11 +83,12 @@ def test_what_does_not_fit_is_told_what_to_do() -> None:
     assert any("micro_batch_size" in advice for advice in small.advice)
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["padded", "packed"])
 @pytest.mark.parametrize("how", ["trained", "frozen"])
 @pytest.mark.parametrize("low", [torch.float32, torch.bfloat16])
-def test_a_block_keeps_what_autograd_says_it_keeps(how: str, low: torch.dtype) -> None:
-    """A stack of two against a stack of one; weights, and autocast's copies of them, are counted elsewhere."""
-    width, mlp, tokens = 64, 160, 50
+def test_a_block_keeps_what_autograd_says_it_keeps(how: str, low: torch.dtype, packed: bool) -> None:
+    """A stack of two against a stack of one; weights, and their copies in bfloat16, are counted elsewhere."""
+    width, mlp, tokens, bounds = 64, 160, 300, documents.boundaries([300])
     kept = []
     for layers in (1, 2):
         config = {"model_type": "llama", "hidden_size": width, "intermediate_size": mlp, "num_hidden_layers": layers}
@@ -95,10 +100,16 @@ def test_a_block_keeps_what_autograd_says_it_keeps(how: str, low: torch.dtype) -
         hooks = torch.autograd.graph.saved_tensors_hooks(
             lambda t, seen=seen: seen.setdefault(t.untyped_storage().data_ptr(), t), lambda t: t
         )
-        with hooks, torch.autocast("cpu", torch.bfloat16, enabled=low == torch.bfloat16):
-            model.base_model(inputs_embeds=x if how == "trained" else x.to(low), use_cache=False)  # type: ignore[operator]
-        kept.append(sum(t.untyped_storage().nbytes() for t in seen.values() if tokens in t.shape))
-    expected = decoder_block(Blocks(width, mlp, 2), how, low.itemsize)  # type: ignore[arg-type]
+        attending = documents.attending(model) if packed else nullcontext()
+        boundaries = {documents.BOUNDARIES: bounds} if packed else {}
+        with fused(model), lowered(model, low), attending, hooks:
+            decoder(model)(inputs_embeds=x.to(low), use_cache=False, **boundaries)
+        weights = {p.untyped_storage().nbytes() for p in model.parameters()} | {2 * width * width, 2 * width * mlp}
+        kept.append(sum(n for n in (t.untyped_storage().nbytes() for t in seen.values()) if n not in weights))
+    blocks = Blocks(width, mlp, 2, heads=4)
+    expected = decoder_block(blocks, how, low.itemsize)  # type: ignore[arg-type]
+    if packed:
+        expected += round(attended_apart(blocks, how, tokens, low.itemsize))  # type: ignore[arg-type]
     assert (kept[1] - kept[0]) / tokens == pytest.approx(expected, rel=0.03)
 
 

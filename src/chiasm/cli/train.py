@@ -85,8 +85,11 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
         check_names(resolved)
         sys.stdout.write(resolved.to_yaml())
         return
+    from chiasm.training.allocation import keep_freed_memory
     from chiasm.training.features import CacheSettings
     from chiasm.training.run import run
+
+    keep_freed_memory()
 
     reporter, folder = RunReporter(), out
     try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
 
@@ -23,7 +24,10 @@ from chiasm.errors import UserError
 
 NAME = "chiasm_documents"  # under which transformers knows the function
 BOUNDARIES = "chiasm_documents"  # the keyword by which the boundaries reach it through the decoder
-_QUERIES = 128  # of a block; ours, measured: larger ones compute more of what no query may see
+QUERIES = 128  # of a block; ours, measured: larger ones compute more of what no query may see
+# Tokens of a document whose weights wait for the backward pass: a third less work there, but as many bytes as half the
+# square of its length, in every layer. Ours.
+LONGEST_KEPT = 1024
 # Arguments of other attention functions that change the result.
 _FOREIGN = ("softcap", "s_aux", "position_bias")
 
@@ -96,8 +100,9 @@ def attend(
     query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if query.is_cuda:
         return _on_cuda(query, key, value, bounds, scale)[None], None
-    x: torch.Tensor = torch.ops.chiasm.documents(query[0], key[0], value[0], bounds, scale)
-    return x[None], None
+    learns = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
+    x, _ = torch.ops.chiasm.documents(query[0], key[0], value[0], bounds, scale, learns)
+    return cast("torch.Tensor", x)[None], None
 
 
 def _on_cuda(
@@ -127,25 +132,37 @@ def _on_cuda(
 # One operator for torch: its inside is no concern of autograd or of a compiler.
 @torch.library.custom_op("chiasm::documents", mutates_args=())
 def _documents(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: torch.Tensor, scale: float
-) -> torch.Tensor:
-    """query (H, T, K), key and value (G, T, K), bounds (D + 1,) -> (T, H, K)."""
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: torch.Tensor, scale: float, keep: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """query (H, T, K), key and value (G, T, K), bounds (D + 1,) -> (T, H, K), and the weights of short documents.
+
+    The weights, block by block in one row, are for the backward pass: empty unless there will be one (`keep`).
+    """
     num_heads, length, width = query.shape
     groups = key.shape[0]
     out = query.new_empty(length, num_heads, width)
     by_group = out.view(length, groups, -1, width)
-    later = _later(query)
-    for first, begin, end in _blocks(bounds):
-        seen = slice(first, end)
-        p_GMS = _weights(_rows(query, groups, begin, end), key[:, seen], later[: end - begin, : end - begin], scale)
-        x_GMK = torch.bmm(p_GMS, value[:, seen])
-        by_group[begin:end] = x_GMK.view(groups, -1, end - begin, width).permute(2, 0, 1, 3)
-    return out
+    kept = query.new_empty(sum(num_heads * block.num_weights for block in _blocks(bounds) if keep and block.short))
+    later, query = _later(query), query * scale
+    used = 0
+    for block in _blocks(bounds):
+        size = num_heads * block.num_weights
+        place = None
+        if keep and block.short:
+            place = kept[used : used + size].view(groups, -1, block.num_keys)
+            used += size
+        p_GMS = _weights(_rows(query, groups, block), key[:, block.keys], block.masked(later), place)
+        x_GMK = torch.bmm(p_GMS, value[:, block.keys])
+        by_group[block.queries] = x_GMK.view(groups, -1, block.num_queries, width).permute(2, 0, 1, 3)
+    return out, kept
 
 
 @_documents.register_fake
-def _(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: torch.Tensor, scale: float) -> torch.Tensor:
-    return query.new_empty(query.shape[1], query.shape[0], query.shape[2])
+def _(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: torch.Tensor, scale: float, keep: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    num_kept = torch.library.get_ctx().new_dynamic_size()
+    return query.new_empty(query.shape[1], query.shape[0], query.shape[2]), query.new_empty(num_kept)
 
 
 @torch.library.custom_op("chiasm::documents_backward", mutates_args=())
@@ -155,26 +172,32 @@ def _documents_backward(
     key: torch.Tensor,
     value: torch.Tensor,
     bounds: torch.Tensor,
+    kept: torch.Tensor,
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Gradients of query, key and value from that of the output (T, H, K). Weights are computed again, not kept."""
+    """Gradients of query, key and value from that of the output (T, H, K). Weights not kept are computed again."""
     groups, _, width = key.shape
     grad = grad.transpose(0, 1)
     d_query = torch.empty_like(query, memory_format=torch.contiguous_format)
     # Each key is seen by several blocks: their sums are kept in float32.
     d_key, d_value = (torch.zeros(x.shape, dtype=torch.float32) for x in (key, value))
     by_group = d_query.view(groups, -1, query.shape[1], width)
-    later = _later(query)
-    for first, begin, end in _blocks(bounds):
-        seen = slice(first, end)
-        q_GMK, g_GMK = _rows(query, groups, begin, end), _rows(grad, groups, begin, end)
-        p_GMS = _weights(q_GMK, key[:, seen], later[: end - begin, : end - begin], scale)
+    later, query = _later(query), query * scale
+    used = 0
+    for block in _blocks(bounds):
+        seen, size = block.keys, len(query) * block.num_weights
+        q_GMK, g_GMK = _rows(query, groups, block), _rows(grad, groups, block)
+        if block.short and len(kept):
+            p_GMS = kept[used : used + size].view(groups, -1, block.num_keys)
+            used += size
+        else:
+            p_GMS = _weights(q_GMK, key[:, seen], block.masked(later))
         d_value[:, seen] += torch.bmm(p_GMS.transpose(1, 2), g_GMK)
         d_p_GMS = torch.bmm(g_GMK, value[:, seen].transpose(1, 2))
         d_s_GMS = torch._softmax_backward_data(d_p_GMS, p_GMS, -1, p_GMS.dtype)
         d_key[:, seen] += torch.bmm(d_s_GMS.transpose(1, 2), q_GMK)
-        by_group[:, :, begin:end] = torch.bmm(d_s_GMS, key[:, seen]).view(groups, -1, end - begin, width)
-    return d_query.mul_(scale), d_key.mul_(scale).to(key.dtype), d_value.to(value.dtype)
+        by_group[:, :, block.queries] = torch.bmm(d_s_GMS, key[:, seen]).view(groups, -1, block.num_queries, width)
+    return d_query.mul_(scale), d_key.to(key.dtype), d_value.to(value.dtype)
 
 
 @_documents_backward.register_fake
@@ -184,46 +207,88 @@ def _(
     key: torch.Tensor,
     value: torch.Tensor,
     bounds: torch.Tensor,
+    kept: torch.Tensor,
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return query.new_empty(query.shape), key.new_empty(key.shape), value.new_empty(value.shape)
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    ctx.save_for_backward(*inputs[:4])
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, torch.Tensor]) -> None:
+    ctx.mark_non_differentiable(output[1])
+    ctx.save_for_backward(*inputs[:4], output[1])
     ctx.scale = inputs[4]
 
 
-def _backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+def _backward(ctx: Any, grad: torch.Tensor, _: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
     d_query, d_key, d_value = torch.ops.chiasm.documents_backward(grad, *ctx.saved_tensors, ctx.scale)
-    return d_query, d_key, d_value, None, None
+    return d_query, d_key, d_value, None, None, None
 
 
 _documents.register_autograd(_backward, setup_context=_keep)
 
 
-def _blocks(bounds: torch.Tensor) -> Iterator[tuple[int, int, int]]:
-    """Blocks of queries: where their document begins, where they begin, where they end."""
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Queries of a document that is `length` tokens long, and the keys they may see: those up to the last query."""
+
+    first: int
+    begin: int
+    end: int
+    length: int
+
+    @property
+    def queries(self) -> slice:
+        return slice(self.begin, self.end)
+
+    @property
+    def keys(self) -> slice:
+        return slice(self.first, self.end)
+
+    @property
+    def num_queries(self) -> int:
+        return self.end - self.begin
+
+    @property
+    def num_keys(self) -> int:
+        return self.end - self.first
+
+    @property
+    def num_weights(self) -> int:
+        """Of a head."""
+        return self.num_queries * self.num_keys
+
+    @property
+    def short(self) -> bool:
+        """Whether its document's weights are few enough to be kept."""
+        return self.length <= LONGEST_KEPT
+
+    def masked(self, later_NN: torch.Tensor) -> torch.Tensor:
+        return later_NN[: self.num_queries, : self.num_queries]
+
+
+def _blocks(bounds: torch.Tensor) -> Iterator[_Block]:
     edges = bounds.tolist()
     for first, last in pairwise(edges):
-        for begin in range(first, last, _QUERIES):
-            yield first, begin, min(begin + _QUERIES, last)
+        for begin in range(first, last, QUERIES):
+            yield _Block(first, begin, min(begin + QUERIES, last), last - first)
 
 
-def _rows(x: torch.Tensor, groups: int, begin: int, end: int) -> torch.Tensor:
+def _rows(x: torch.Tensor, groups: int, block: _Block) -> torch.Tensor:
     """(H, T, K) -> the block's (G, R * N, K): heads that share keys become more queries of one head."""
-    return x[:, begin:end].reshape(groups, -1, x.shape[2])
+    return x[:, block.queries].reshape(groups, -1, x.shape[2])
 
 
 def _later(like: torch.Tensor) -> torch.Tensor:
     """Which keys of a block come after a query of it: (N, N)."""
-    return torch.ones(_QUERIES, _QUERIES, dtype=torch.bool, device=like.device).triu_(1)
+    return torch.ones(QUERIES, QUERIES, dtype=torch.bool, device=like.device).triu_(1)
 
 
-def _weights(q_GMK: torch.Tensor, k_GSK: torch.Tensor, later_NN: torch.Tensor, scale: float) -> torch.Tensor:
-    """How much each query of a block takes of each key (G, R * N, S); the last N keys are the block's own."""
-    s_GMS = torch.bmm(q_GMK * scale, k_GSK.transpose(1, 2))
+def _weights(
+    q_GMK: torch.Tensor, k_GSK: torch.Tensor, later_NN: torch.Tensor, place: torch.Tensor | None = None
+) -> torch.Tensor:
+    """How much each (scaled) query of a block takes of each key (G, R * N, S); the last N keys are the block's own."""
+    s_GMS = torch.bmm(q_GMK, k_GSK.transpose(1, 2))
     num_queries = len(later_NN)
     s_GRNS = s_GMS.view(len(s_GMS), -1, num_queries, s_GMS.shape[2])
     s_GRNS[..., s_GMS.shape[2] - num_queries :].masked_fill_(later_NN, -torch.inf)
-    return torch.softmax(s_GMS, -1)
+    return torch.softmax(s_GMS, -1) if place is None else torch.softmax(s_GMS, -1, out=place)

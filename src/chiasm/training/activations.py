@@ -1,26 +1,30 @@
 """Bytes that a forward pass keeps for its backward pass, per token and layer, counted tensor by tensor.
 
-Counted for the modules this package runs: transformers' Llama-like decoders and CLIP, attention through SDPA (whose
-scores are never kept), autocast to bfloat16 or plain float32. What autocast converts is kept once for each layer that
-reads it. Nothing here knows recipes.
+Counted for the modules this package runs: transformers' Llama-like decoders with our norms and CLIP, attention through
+SDPA (whose scores are never kept) or document by document, all in bfloat16 or all in float32. A trained tower is
+computed under autocast: what that converts is kept once for each layer that reads it. Nothing here knows recipes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
+
+from chiasm.models import documents
 
 How = Literal["trained", "frozen", "adapters"]
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """A stack of transformer blocks: `width` D, inner width F of the MLP, how many, and rows of the vocabulary."""
+    """A stack of transformer blocks: `width` D, inner width F of the MLP, how many, heads, rows of the vocabulary."""
 
     width: int
     mlp: int
     layers: int
     vocabulary: int = 0
+    heads: int = 0
     positions: int = 0
     """Patches (and class token) of a tower's tile."""
 
@@ -30,34 +34,44 @@ class Blocks:
         width = int(config.get("hidden_size") or config.get("n_embd") or config["d_model"])
         mlp = int(config.get("intermediate_size") or config.get("n_inner") or 4 * width)
         count = int(config.get("num_hidden_layers") or config.get("n_layer") or config["n_layers"])
+        heads = int(config.get("num_attention_heads") or config.get("n_head") or 0)
         patches = 0
         if "image_size" in config:
             patches = (int(config["image_size"]) // int(config["patch_size"])) ** 2
             patches += config.get("model_type") == "clip_vision_model"
-        return cls(width, mlp, count if layers is None else layers, int(config.get("vocab_size") or 0), patches)
+        return cls(width, mlp, count if layers is None else layers, int(config.get("vocab_size") or 0), heads, patches)
 
 
 def decoder_block(blocks: Blocks, how: How, low: int, rank: int = 0) -> int:
     """Bytes a token leaves in one decoder block, keys and values repeated to all heads. `low` is bytes of a number.
 
-    float32, trained: input, normalised and weighted input of both norms, q, k, v, attention, and in the MLP gate, its
-    activation, the other branch and the product. Frozen weights need no inputs of their layers: only what the norms,
-    SDPA and the products keep. An adapter keeps the dropout's mask and what it let through, for each of seven layers.
+    Trained: input and outcome of both norms, q, k, v, attention, and in the MLP gate, its activation, the other branch
+    and the product. Frozen weights need no inputs of their layers: only what the norms, SDPA and the products keep. An
+    adapter keeps the dropout's mask and what it let through, for each of seven layers.
     """
     d, f = blocks.width, blocks.mlp
-    if low == 4:
-        kept = 4 * (10 * d + 4 * f) if how == "trained" else 4 * (6 * d + 3 * f)
-    else:
-        # Trained weights are float32 and so is the residual stream: norms keep 4 bytes, layers a 2-byte copy each.
-        kept = 34 * d + 8 * f if how == "trained" else 16 * d + 6 * f
+    kept = low * (8 * d + 4 * f if how == "trained" else 6 * d + 3 * f)
     if how == "adapters":
         kept += (6 * d + f) * (4 + low) + 7 * rank * low
     return kept
 
 
-def block_input(blocks: Blocks, how: How, low: int) -> int:
+def attended_apart(blocks: Blocks, how: How, length: int, low: int) -> float:
+    """Bytes a token leaves more in one block where documents of that length are attended one by one, as on a CPU.
+
+    The weights of short ones are kept; what SDPA keeps of its outcome, for itself alone where nothing trains, is not.
+    """
+    outcome = 0 if how == "trained" else low * blocks.width
+    if length > documents.LONGEST_KEPT:
+        return -outcome
+    edges = [*range(documents.QUERIES, length, documents.QUERIES), length]
+    kept: int = sum((end - begin) * end for begin, end in pairwise([0, *edges]))
+    return low * blocks.heads * kept / length - outcome
+
+
+def block_input(blocks: Blocks, low: int) -> int:
     """Bytes a token leaves in a block that is computed twice: its input."""
-    return blocks.width * (4 if how == "trained" else low)
+    return blocks.width * low
 
 
 def tower_block(blocks: Blocks, low: int) -> int:

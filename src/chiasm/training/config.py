@@ -227,7 +227,7 @@ class Recipe(_Value):
     name: Name
     seed: int = Field(default=42, ge=0, lt=1 << 63)
     precision: Literal["float32", "bfloat16"] = "bfloat16"
-    """bfloat16 computes under autocast; what trains is kept in float32 either way."""
+    """What is computed in; what trains is kept in float32 either way."""
     model: Model
     stages: dict[Name, Stage] = Field(min_length=1)
     save_every: int = Field(default=1000, ge=1)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from chiasm.errors import UserError
-from chiasm.models import documents
+from chiasm.models import documents, norms
 from chiasm.models.language import decoder_blocks
 from chiasm.models.llava import Llava
 from chiasm.training import lora, optim, sharding
@@ -225,7 +225,10 @@ def _computing(model: Llava, stage: Stage) -> Iterator[None]:
     try:
         for block in blocks:
             block.compile(dynamic=True)
-        with documents.attending(language) if stage.pack else contextlib.nullcontext():
+        attending = documents.attending(language) if stage.pack else contextlib.nullcontext()
+        # A compiler makes one pass of a norm by itself.
+        norming = contextlib.nullcontext() if stage.compile else norms.fused(language)
+        with attending, norming:
             yield
     finally:
         for block in blocks:

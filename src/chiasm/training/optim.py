@@ -29,7 +29,8 @@ def build_optimizer(parameters: dict[Part | None, list[Named]], optim: Optim) ->
                 decay = optim.weight_decay if decays else 0.0
                 rates = {"lr": lr, "base_lr": lr, "weight_decay": decay}
                 groups.append({"params": members, "part": part or "head", **rates})
-    return torch.optim.AdamW(groups, betas=optim.betas, eps=optim.eps)
+    # Fused: one pass over weights, gradients and moments.
+    return torch.optim.AdamW(groups, betas=optim.betas, eps=optim.eps, fused=True)
 
 
 def lr_factor(optim: Optim, step: int, num_steps: int) -> float:

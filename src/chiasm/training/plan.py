@@ -248,7 +248,7 @@ class _Stage:
         quantised = self._parameters["linear"] if bits == 4 else 0
         weights = (frozen - quantised) * self._low + int(quantised * 0.5625) + 4 * trained  # nf4: 4 bits and scales
         weights = -(-weights // ways)
-        working = 2 * trained if self._low == 2 else 0  # autocast's copies, kept until the backward pass is done
+        working = 2 * trained if self._low == 2 else 0  # copies in bfloat16, kept until the backward pass is done
         block = self._parameters["language"] // max(1, self._words.layers)
         if sharded:
             working = 2 * 2 * block * (self._low if "language" not in whole else 2) // 2
@@ -271,7 +271,9 @@ class _Stage:
             return patches * self._tower.layers * activations.tower_block(self._tower, self._low), 0
         how, low, words = self._how, self._low, self._words
         whole = activations.decoder_block(words, how, low, self._stage.lora.rank if self._stage.lora else 0)
-        each = activations.block_input(words, how, low) if twice else whole
+        if self._stage.pack and self._machine.cpu:
+            whole += round(activations.attended_apart(words, how, max(1, round(self._mean)), low))
+        each = activations.block_input(words, low) if twice else whole
         kept = tokens * (words.layers * each + activations.ends(words, low))
         # On the way back one block is whole and its gradients are there: of the MLP and the residual stream.
         kept += tokens * (whole if twice else 0) + tokens * low * (2 * words.mlp + 4 * words.width)

@@ -5,6 +5,7 @@ It knows neither where samples come from nor what is written down.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from dataclasses import asdict, dataclass
 from itertools import zip_longest
@@ -15,7 +16,7 @@ from torch import nn
 
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Example
-from chiasm.training import optim
+from chiasm.training import lowering, optim
 from chiasm.training.config import Stage
 from chiasm.training.objectives import Objective
 from chiasm.training.parallel import ALONE, World, is_divided
@@ -102,12 +103,19 @@ class Stepper:
         """Add a micro-batch's gradient to what is there; its summed loss."""
         batch = self._objective.collate(group)
         batch = {name: tensor.to(self._model.device) for name, tensor in batch.items()}
-        with torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._low == torch.bfloat16):
-            loss = self._objective.loss(self._model, batch)
-        # Text alone reaches no connector: then there is nothing to follow back.
-        if loss.sum.requires_grad:
-            (loss.sum / num_targets).backward()  # type: ignore[no-untyped-call]
+        with self._lowered():
+            with torch.autocast(self._model.device.type, torch.bfloat16, enabled=self._low == torch.bfloat16):
+                loss = self._objective.loss(self._model, batch)
+            # Text alone reaches no connector: then there is nothing to follow back.
+            if loss.sum.requires_grad:
+                (loss.sum / num_targets).backward()  # type: ignore[no-untyped-call]
         return float(loss.sum.detach())
+
+    def _lowered(self) -> contextlib.AbstractContextManager[None]:
+        """Divided weights are lowered by FSDP2; what an objective computes past the model stays as it is."""
+        if self._low == torch.float32 or self._divided or self._objective.blank(False) is None:
+            return contextlib.nullcontext()
+        return lowering.lowered(self._model, self._low)
 
     def _summed(self, losses: list[float]) -> float:
         """The loss over all processes, after adding up their gradients.
