@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NUMBERS: dict[str, Any] = {"num": 30, "num_val": 20, "num_test": 7, "num_text": 9, "size": 64}
 SPLITS = {"train": 30, "val": 20, "test": 7}
 FIRST = {"train": 0, "val": 10_000_000, "test": 20_000_000}
-TRAINING = ("align_train", "instruct_train", "mixture_train", "practice_train", "refine_train", "text_train")
+TRAINING = ("align_train", "instruct_train", "mixture_train", "practice_train", "text_train")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -4,8 +4,7 @@ The papers begin with a tower that can see and a language model that can talk. H
 (a tower and a text encoder, by contrast), `language` is the part of Vicuna (a language model that has read and talked,
 in English and Chinese, about scenes told in words). Then come the two stages of LLaVA, unchanged: `align` trains the
 connector alone on descriptions, `instruct` connector and language model on the mixture. `practice` goes on with short
-questions that do not give each other away: a model from nothing has to be made to look. `refine` goes on from there to
-what takes more than a look: options, two pictures, sides, numbers. Sizes and rates chosen by us.
+questions that do not give each other away: a model from nothing has to be made to look. Sizes and rates chosen by us.
 """
 
 from __future__ import annotations
@@ -106,18 +105,6 @@ def recipe(world: str = _WORLD) -> Recipe:
             "practice": Stage(
                 trains=("connector", "language"),
                 data=Data(records=f"{world}/practice_train.json", images=images),
-                template="chatml",
-                batch_size=32,
-                epochs=1.3,
-                max_length=1024,
-                pack=True,
-                row_length=2048,
-                features="cache",
-                optim=Optim(lr=7e-4, betas=(0.9, 0.98)),
-            ),
-            "refine": Stage(
-                trains=("connector", "language"),
-                data=Data(records=f"{world}/refine_train.json", images=images),
                 template="chatml",
                 batch_size=32,
                 epochs=1.3,

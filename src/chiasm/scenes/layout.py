@@ -58,11 +58,6 @@ class WrittenWorld:
         return self.folder / "practice_train.json"
 
     @property
-    def refine_train(self) -> Path:
-        """After practice: option letters, two pictures, sides, numbers, whole sentences."""
-        return self.folder / "refine_train.json"
-
-    @property
     def text_train(self) -> Path:
         """For the language model alone."""
         return self.folder / "text_train.json"

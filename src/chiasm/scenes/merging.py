@@ -34,7 +34,6 @@ def merge(files: WrittenWorld, seed: int, shards: Sequence[Shard]) -> dict[str, 
     merger.put(files.instruct_train, _whole(merger.array("train", "instruct")), merger.num["train", "instruct"])
     merger.put(files.mixture_train, _whole(merger.array("train", "mixture")), merger.num["train", "mixture"])
     merger.put(files.practice_train, _whole(merger.array("train", "practice")), merger.num["train", "practice"])
-    merger.put(files.refine_train, _whole(merger.array("train", "refine")), merger.num["train", "refine"])
     merger.put(files.text_train, _whole(merger.array("text", "text")), merger.num["text", "text"])
     for split in HELD_OUT:
         merger.benchmarks(split)

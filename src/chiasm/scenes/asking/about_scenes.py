@@ -40,10 +40,6 @@ _WHICH: Ways = {
     ),
     "zh": ("图中有下面哪一样：{choices}？", "你能看到哪一样：{choices}？", "图里有什么：{choices}？"),
 }
-_WHICH_OF_THESE: Ways = {
-    "en": ("Which of these can you see?", "Which of these is there?", "Which of these is in the picture?"),
-    "zh": ("图中有下面哪一样？", "你能看到哪一样？", "下面哪一样在图里？"),
-}
 _MOST_CHOICES = 3
 _CHOSEN = 0.6  # of the choices that a coin does not make anyway: a fifth has none
 _HOW_MANY: Ways = {
@@ -144,19 +140,14 @@ def which_is_there(kinds: Sequence[str], right: str | None, language: Language, 
     if language.code == "en":
         named = [language.a(Look(kind)) for kind in kinds]
         choices = f"{', '.join(named[:-1])} or {named[-1]}"
-        answer, none = language.name(right) if right else "none", "There is none of these."
+        answer = language.name(right) if right else "none"
+        told = f"There is {language.a(Look(right))} in the picture." if right else "There is none of these."
     else:
         names = [language.name(kind) for kind in kinds]
         choices = f"{'、'.join(names[:-1])}还是{names[-1]}"
-        answer, none = language.name(right) if right else "都没有", "这些图中都没有。"
-    told = _there_is(language, right) if right else none
+        answer = language.name(right) if right else "都没有"
+        told = f"图中有{language.several(Look(right), None)}。" if right else "这些图中都没有。"
     return Draft(say(language, rng, _WHICH, choices=choices), answer, told)
-
-
-def which_of_these(wrong: Sequence[str], right: str, language: Language, rng: random.Random) -> Draft:
-    """Which of these kinds is there? The choices are not in the question: it is one to be asked with options."""
-    told, others = _there_is(language, right), tuple(map(language.name, wrong))
-    return Draft(say(language, rng, _WHICH_OF_THESE), language.name(right), told, others)
 
 
 def ask_count(sight: Sight, language: Language, rng: random.Random, _yes: bool) -> Draft | None:
@@ -315,13 +306,6 @@ def _on_table_counted(sight: Sight, language: Language, rng: random.Random) -> D
         told = f"There are {counted} things on {the}." if language.code == "en" else f"{the}上有{_two(counted)}样东西。"
         return Draft(say(language, rng, _HOW_MANY_ON, the=the), str(number), told, _other_numbers(number))
     return None
-
-
-def _there_is(language: Language, kind: str) -> str:
-    look = Look(kind)
-    if language.code == "zh":
-        return f"图中有{language.several(look, None)}。"
-    return f"There is {language.a(look)} in the picture."
 
 
 def _two(counted: str) -> str:

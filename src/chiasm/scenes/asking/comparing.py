@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from chiasm.scenes.asking.about_scenes import MOST_COUNTED
 from chiasm.scenes.asking.question import Question
 from chiasm.scenes.asking.sight import Sight
-from chiasm.scenes.asking.wording import Ways, say, there_is
+from chiasm.scenes.asking.wording import Ways, say
 from chiasm.scenes.kinds import KINDS
 from chiasm.scenes.scene import Scene
 from chiasm.scenes.telling.language import Language, Look
@@ -42,16 +42,6 @@ _HAS_ANY: Ways = {
         "{bare}在哪张图里：第一张、第二张、两张都有还是都没有？",
     ),
 }
-_IS_IN: Mapping[str, Ways] = {
-    "first": {
-        "en": ("Is there {a} in the first picture?", "Does the first picture show {a}?"),
-        "zh": ("第一张图里有{bare}吗？", "第一张图里有没有{bare}？"),
-    },
-    "second": {
-        "en": ("Is there {a} in the second picture?", "Does the second picture show {a}?"),
-        "zh": ("第二张图里有{bare}吗？", "第二张图里有没有{bare}？"),
-    },
-}
 _MORE: Ways = {
     "en": ("Which picture has more {names}, the first or the second?", "In which picture are there more {names}?"),
     "zh": ("哪张图里的{bare}更多，第一张还是第二张？", "两张图中哪一张的{bare}更多？"),
@@ -65,11 +55,6 @@ _SETTING: Ways = {
 }
 
 
-_WHETHER = 0.4  # of the questions to look through two pictures: whether a thing is in one of them
-_ALIKE = 0.4  # of those: of what is in both pictures or in none
-_ANY = 0.3  # of the others: both and neither may be the answer
-
-
 def compare(first: Scene, second: Scene, language: Language, rng: random.Random) -> Question | None:
     """A question about both pictures, answered by "first" or "second", now and then by "both" or "neither"."""
     makers = [_which_has, _which_has, _which_has_more, _which_setting]
@@ -79,42 +64,6 @@ def compare(first: Scene, second: Scene, language: Language, rng: random.Random)
         if question is not None:
             return question
     return None
-
-
-def look_through(first: Scene, second: Scene, language: Language, rng: random.Random, most: int) -> Iterator[Question]:
-    """At most so many questions about what is in which picture, none of which tells the answer of another.
-
-    Every kind is named once. A coin decides each time what the answer is to be, as far as the pictures allow it.
-    """
-    sights = (Sight.of(first), Sight.of(second))
-    found: dict[str, list[str]] = {"first": [], "second": [], "both": [], "neither": []}
-    kinds = [look.kind for look in _looks(sights) if look.kind is not None and look.colour is None]
-    for kind in rng.sample(kinds, len(kinds)):
-        answer = _WHICH.get((_shown(sights[0], Look(kind)), _shown(sights[1], Look(kind))))
-        if answer is not None:
-            found[answer].append(kind)
-    for _ in range(most):
-        one, other = rng.sample(("first", "second"), 2)
-        if rng.random() < _WHETHER:
-            yes = rng.random() < 0.5
-            wanted = [one, "both"] if yes else [other, "neither"]
-            if rng.random() < _ALIKE:
-                wanted.reverse()
-            answer = next((answer for answer in wanted if found[answer]), None)
-            if answer is not None:
-                a, bare = _named(found[answer].pop(), language)
-                question = say(language, rng, _IS_IN[one], a=a, bare=bare)
-                yield Question("compare", question, there_is(language, yes), "short")
-            continue
-        any_answer = rng.random() < _ANY
-        answer = rng.choice(list(found)) if any_answer else one
-        if found[answer]:
-            a, bare = _named(found[answer].pop(), language)
-            yield _answered(say(language, rng, _HAS_ANY if any_answer else _HAS, a=a, bare=bare), answer, language)
-
-
-def _named(kind: str, language: Language) -> tuple[str, str]:
-    return language.a(Look(kind)), language.several(Look(kind), None)
 
 
 def _which_has(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Question | None:

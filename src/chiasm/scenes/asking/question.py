@@ -71,7 +71,7 @@ class Question:
 
 
 def asked_once(questions: Sequence[Question]) -> tuple[Question, ...]:
-    """The same questions; of short ones in a row only the first says so, as LLaVA-1.5 merges those of a picture.
+    """The same questions, of which only the first asks for short answers, as LLaVA-1.5 merges those of a picture.
 
     Options, boxes and regions keep their own line, each time.
     """
@@ -80,5 +80,5 @@ def asked_once(questions: Sequence[Question]) -> tuple[Question, ...]:
     for question in questions:
         short = question.style in ("short", "read")
         merged.append(replace(question, prompted=False) if short and said else question)
-        said = short
+        said = said or short
     return tuple(merged)
