@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
+from chiasm.models import norms
 from chiasm.models.language import build_language, embed
+from chiasm.training import loop
+from chiasm.training.config import Stage
 from chiasm.training.lowering import lowered
+from chiasm.training.run import run
+from tests.training import micro
 
 LLAMA = {
     "model_type": "llama",
@@ -67,8 +75,54 @@ def test_a_shared_weight_stays_shared_and_all_comes_back() -> None:
     assert all(before[name] is after[name] for name in before)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_stage_computes_between_its_blocks_in_what_the_recipe_says(
+    micro_world: Path, tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And by fused norms; what it has learnt is float32 all the same."""
+    seen: set[tuple[torch.dtype, torch.dtype]] = set()
+    original = norms.rms_norm
+
+    def watched(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:
+        if torch.is_grad_enabled():
+            seen.add((x.dtype, weight.dtype))
+        return original(x, weight, eps)
+
+    trained: set[torch.dtype] = set()
+    step = torch.optim.AdamW.step
+
+    def stepped(optimizer: torch.optim.AdamW, *more: Any) -> Any:
+        for group in optimizer.param_groups:
+            trained.update(dtype for p in group["params"] if p.grad is not None for dtype in (p.dtype, p.grad.dtype))
+        return step(optimizer, *more)
+
+    monkeypatch.setattr(norms, "rms_norm", watched)
+    monkeypatch.setattr(torch.optim.AdamW, "step", stepped)
+    recipe = micro.recipe(micro_world, f"precision={precision}", "stages.align.steps=1", "stages.instruct.steps=1")
+    run(recipe, tmp_path / "run")
+    dtype = getattr(torch, precision)
+    assert seen == {(dtype, dtype)}
+    assert trained == {torch.float32}
+
+
 def test_what_is_frozen_is_left_as_it_is() -> None:
     layer = nn.Linear(2, 2).requires_grad_(False)
     weight = layer.weight
     with lowered(layer, torch.bfloat16):
         assert layer.weight is weight
+
+
+def test_freezing_leaves_the_frequencies_of_positions_alone(micro_world: Path) -> None:
+    """Rounded, a run would be trained with other positions than its saved model has."""
+    from chiasm.models.config import LlavaConfig
+    from chiasm.models.llava import Llava
+
+    recipe = micro.recipe(micro_world)
+    vision = {**recipe.model.vision} if isinstance(recipe.model.vision, dict) else {}
+    model = Llava(LlavaConfig(vision=vision, language={**LLAMA, "hidden_size": 64}, image_token_id=49))
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    stage: Stage = recipe.stages["align"]
+    loop.freeze(model, stage, torch.bfloat16)
+    assert any("inv_freq" in name for name in before)
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
+    assert model.language_model.lm_head.weight.dtype == torch.bfloat16  # type: ignore[union-attr]

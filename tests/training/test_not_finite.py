@@ -164,6 +164,7 @@ class _Two(World):
 
 class _Objective:
     together = False
+    through_model = True
 
     def groups(self, samples: list[Any]) -> list[list[Any]]:
         return [samples]

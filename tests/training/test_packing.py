@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import _dynamo as dynamo
 
 from chiasm.errors import UserError
 from chiasm.training.run import run
@@ -62,7 +63,9 @@ def test_packing_with_compiled_blocks(micro_world: Path, tmp_path: Path) -> None
     with torch.compiler.set_stance("default"), pytest.MonkeyPatch.context() as patch:
         original = torch.compile
         patch.setattr(torch, "compile", lambda *a, **k: original(*a, **{**k, "backend": "aot_eager"}))
+        dynamo.utils.counters.clear()
         run(compiled, tmp_path / "compiled")
+    assert not dynamo.utils.counters["graph_break"]
     for one, other in zip(_curve(tmp_path / "eager"), _curve(tmp_path / "compiled"), strict=True):
         assert one[2] == pytest.approx(other[2], abs=2e-5)
 

@@ -189,7 +189,7 @@ def test_any_layout_learns_what_one_process_does(place: Place, recipe: str, run_
 
 
 def test_bfloat16_is_gathered_and_computed_in_it(place: Place) -> None:
-    """The residual stream is bfloat16 then, where one process has float32."""
+    """Alone it is computed so, too, but added up in another order."""
     _like(place, "halves", "begun", tolerance=2e-3)
 
 

@@ -69,6 +69,17 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert torch.equal(named["used"], original["used"])
 
 
+def test_steps_are_counted_where_the_parameter_lies(tmp_path: Path) -> None:
+    """A fused AdamW has them there; on a GPU it refuses any other place."""
+    folder = _save(tmp_path)
+    away = {name: nn.Parameter(torch.empty(4, 3, device="meta")) for name in ("used", "idle")}
+    optimizer = torch.optim.AdamW(away.values(), lr=0.1)
+    state.put_back(folder, away, optimizer)
+    kept = optimizer.state[away["used"]]
+    assert set(kept) == {"step", "exp_avg", "exp_avg_sq"}
+    assert {value.device.type for value in kept.values()} == {"meta"}
+
+
 def test_no_bit_of_a_checkpoint_can_flip_unseen(tmp_path: Path) -> None:
     folder = _save(tmp_path)
     rng = random.Random(0)

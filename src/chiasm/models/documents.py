@@ -25,8 +25,8 @@ from chiasm.errors import UserError
 NAME = "chiasm_documents"  # under which transformers knows the function
 BOUNDARIES = "chiasm_documents"  # the keyword by which the boundaries reach it through the decoder
 QUERIES = 128  # of a block; ours, measured: larger ones compute more of what no query may see
-# Tokens of a document whose weights wait for the backward pass: a third less work there, but as many bytes as half the
-# square of its length, in every layer. Ours.
+# Tokens of a document whose weights wait for the backward pass: a third less work there, but as many numbers for each
+# head and layer as half the square of its length. Ours.
 LONGEST_KEPT = 1024
 # Arguments of other attention functions that change the result.
 _FOREIGN = ("softcap", "s_aux", "position_bias")
@@ -100,8 +100,10 @@ def attend(
     query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if query.is_cuda:
         return _on_cuda(query, key, value, bounds, scale)[None], None
+    # A compiler wants to know sizes ahead, and how much is kept depends on the documents.
     learns = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
-    x, _ = torch.ops.chiasm.documents(query[0], key[0], value[0], bounds, scale, learns)
+    keep = learns and not torch.compiler.is_compiling()
+    x, _ = torch.ops.chiasm.documents(query[0], key[0], value[0], bounds, scale, keep)
     return cast("torch.Tensor", x)[None], None
 
 
@@ -161,7 +163,7 @@ def _documents(
 def _(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: torch.Tensor, scale: float, keep: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    num_kept = torch.library.get_ctx().new_dynamic_size()
+    num_kept = torch.library.get_ctx().new_dynamic_size() if keep else 0
     return query.new_empty(query.shape[1], query.shape[0], query.shape[2]), query.new_empty(num_kept)
 
 

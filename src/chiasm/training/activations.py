@@ -1,8 +1,8 @@
 """Bytes that a forward pass keeps for its backward pass, per token and layer, counted tensor by tensor.
 
 Counted for the modules this package runs: transformers' Llama-like decoders with our norms and CLIP, attention through
-SDPA (whose scores are never kept) or document by document, all in bfloat16 or all in float32. A trained tower is
-computed under autocast: what that converts is kept once for each layer that reads it. Nothing here knows recipes.
+SDPA (whose scores are never kept) or document by document, all in bfloat16 or all in float32; or under autocast, as
+objective `clip` has it. Nothing here knows recipes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ class Blocks:
     layers: int
     vocabulary: int = 0
     heads: int = 0
+    shared: float = 1.0
+    """Heads of keys and values, as a share of all."""
     positions: int = 0
     """Patches (and class token) of a tower's tile."""
 
@@ -35,11 +37,14 @@ class Blocks:
         mlp = int(config.get("intermediate_size") or config.get("n_inner") or 4 * width)
         count = int(config.get("num_hidden_layers") or config.get("n_layer") or config["n_layers"])
         heads = int(config.get("num_attention_heads") or config.get("n_head") or 0)
+        shared = int(config.get("num_key_value_heads") or heads) / heads if heads else 1.0
         patches = 0
         if "image_size" in config:
             patches = (int(config["image_size"]) // int(config["patch_size"])) ** 2
             patches += config.get("model_type") == "clip_vision_model"
-        return cls(width, mlp, count if layers is None else layers, int(config.get("vocab_size") or 0), heads, patches)
+        return cls(
+            width, mlp, count if layers is None else layers, int(config.get("vocab_size") or 0), heads, shared, patches
+        )
 
 
 def decoder_block(blocks: Blocks, how: How, low: int, rank: int = 0) -> int:
@@ -62,6 +67,8 @@ def attended_apart(blocks: Blocks, how: How, length: int, low: int) -> float:
     The weights of short ones are kept; what SDPA keeps of its outcome, for itself alone where nothing trains, is not.
     """
     outcome = 0 if how == "trained" else low * blocks.width
+    # Keys and values are not repeated to all heads.
+    outcome += round(low * 2 * blocks.width * (1 - blocks.shared))
     if length > documents.LONGEST_KEPT:
         return -outcome
     edges = [*range(documents.QUERIES, length, documents.QUERIES), length]
@@ -74,10 +81,13 @@ def block_input(blocks: Blocks, low: int) -> int:
     return blocks.width * low
 
 
-def tower_block(blocks: Blocks, low: int) -> int:
-    """Bytes a patch leaves in one trained tower block: CLIP's, with its two linear layers and quick GELU."""
+def tower_block(blocks: Blocks, low: int, cast: bool = False) -> int:
+    """Bytes a patch leaves in one trained tower block: CLIP's, with its two linear layers and quick GELU.
+
+    `cast`: computed under autocast from float32 weights, so that what a layer reads is kept once more.
+    """
     d, f = blocks.width, blocks.mlp
-    return 4 * (8 * d + 3 * f) if low == 4 else 24 * d + 6 * f
+    return 24 * d + 6 * f if cast and low == 2 else low * (8 * d + 3 * f)
 
 
 def tower_passing(blocks: Blocks, low: int) -> int:
@@ -90,7 +100,7 @@ def ends(blocks: Blocks, low: int) -> int:
 
     Each is kept with its gradient on the way back.
     """
-    return 6 * blocks.width * (4 if low == 4 else 3)
+    return 6 * blocks.width * low
 
 
 def logits(vocabulary: int, low: int) -> int:

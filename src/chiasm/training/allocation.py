@@ -10,7 +10,8 @@ import sys
 # From glibc's malloc.h: when freed memory at the end of the heap goes back, and from which size each block is mapped
 # from the system by itself, page by page, and unmapped again.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_NEVER, _LARGEST = -1, 1 << 30
+_NEVER = -1
+_LARGEST = (1 << 30, 32 << 20)  # the second is the most that older versions take
 
 
 def keep_freed_memory() -> None:
@@ -20,5 +21,6 @@ def keep_freed_memory() -> None:
         return
     with contextlib.suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, _LARGEST)
-        mallopt(_M_TRIM_THRESHOLD, _NEVER)
+        # Told one of the two alone, it stops adapting the other.
+        if any(mallopt(_M_MMAP_THRESHOLD, size) for size in _LARGEST):
+            mallopt(_M_TRIM_THRESHOLD, _NEVER)

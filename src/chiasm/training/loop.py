@@ -69,7 +69,9 @@ def freeze(model: Llava, stage: Stage, frozen_dtype: torch.dtype) -> str:
         module, trains = part_of(model, part), part in stage.trains
         whole = trains and not (part == "language" and stage.lora is not None)
         module.requires_grad_(whole)
-        module.to(dtype=torch.float32 if whole else frozen_dtype)
+        # Not the buffers: rounded, the frequencies of positions would no longer be those of the saved model.
+        for parameter in module.parameters():
+            parameter.data = parameter.data.to(torch.float32 if whole else frozen_dtype)
         if trains and not whole:
             lora.attach(module, stage.lora)
         # Activation checkpointing of transformers works in training mode only; nothing here but adapters has dropout.
@@ -193,7 +195,7 @@ def divides(placement: Placement, objective: Objective) -> bool:
 
     What an objective computes past `Llava.forward` would meet weights that nobody gathered.
     """
-    return placement.layout != "replicate" and placement.world.size > 1 and objective.blank(False) is not None
+    return placement.layout != "replicate" and placement.world.size > 1 and objective.through_model
 
 
 def trained_parameters(model: Llava, head: nn.Module | None, stage: Stage) -> dict[Part | None, list[optim.Named]]:

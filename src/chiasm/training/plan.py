@@ -253,12 +253,11 @@ class _Stage:
         if sharded:
             working = 2 * 2 * block * (self._low if "language" not in whole else 2) // 2
         kept, rows = self._activations(self._pass(size), twice)
-        at_step = 0 if self._machine.cpu else 4 * trained // ways  # AdamW over all tensors at once holds a quotient
         return Memory(
             weights=weights + working,
             gradients=4 * trained // ways,
             optimizer=8 * trained // ways,
-            activations=max(kept, at_step - rows - working),
+            activations=kept,
             logits=rows,
             other=HOST_BYTES if self._machine.cpu else DEVICE_BYTES,
         )
@@ -268,7 +267,7 @@ class _Stage:
         tiles, tokens = at_once.pictures, at_once.tokens
         if not self._seen:
             patches = tiles * self._tower.positions
-            return patches * self._tower.layers * activations.tower_block(self._tower, self._low), 0
+            return patches * self._tower.layers * activations.tower_block(self._tower, self._low, cast=True), 0
         how, low, words = self._how, self._low, self._words
         whole = activations.decoder_block(words, how, low, self._stage.lora.rank if self._stage.lora else 0)
         if self._stage.pack and self._machine.cpu:

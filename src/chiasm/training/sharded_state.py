@@ -88,8 +88,10 @@ def put_back(
         if key.startswith(_WEIGHTS):
             tensors[key] = trained[name].detach()
         elif kind != _GENERATOR:
-            # AdamW counts its steps on the CPU; the moments lie as their parameter does.
-            tensors[key] = torch.zeros(()) if kind == "step" else torch.zeros_like(trained[name])
+            # Moments are divided as their parameter is; a fused AdamW counts its steps where that lies.
+            parameter = trained[name]
+            counted = kind == "step"
+            tensors[key] = torch.zeros((), device=parameter.device) if counted else torch.zeros_like(parameter)
             moments.setdefault(name, {})[kind] = tensors[key]
         elif name == str(world.rank):
             tensors[key] = torch.zeros(size, dtype=torch.uint8)

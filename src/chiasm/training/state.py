@@ -240,8 +240,9 @@ def put_back(
     by_name: dict[str, dict[str, Any]] = {}
     for key, value in moments.items():
         kind, _, name = key.partition("/")
-        # AdamW counts its steps on the CPU; the moments live beside their parameter.
-        by_name.setdefault(name, {})[kind] = value if kind == "step" else placed_as(trained[name], value)
+        # Everything lies where its parameter does; a fused AdamW counts its steps there, too.
+        there = value.to(trained[name].device) if kind == "step" else placed_as(trained[name], value)
+        by_name.setdefault(name, {})[kind] = there
     for name, kept in by_name.items():
         optimizer.state[trained[name]] = kept
     return position_of(folder)

@@ -113,7 +113,7 @@ class Stepper:
 
     def _lowered(self) -> contextlib.AbstractContextManager[None]:
         """Divided weights are lowered by FSDP2; what an objective computes past the model stays as it is."""
-        if self._low == torch.float32 or self._divided or self._objective.blank(False) is None:
+        if self._low == torch.float32 or self._divided or not self._objective.through_model:
             return contextlib.nullcontext()
         return lowering.lowered(self._model, self._low)
 

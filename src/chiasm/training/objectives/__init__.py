@@ -31,6 +31,9 @@ class Objective(Protocol):
     together: bool
     """Whether its loss compares what all processes hold: `groups` then gives equally many in each, if need be empty."""
 
+    through_model: bool
+    """Whether a batch's loss is the model's own: all it computes with goes through `Llava.forward`."""
+
     def __len__(self) -> int:
         """How many samples there are, usable or not."""
         ...
@@ -82,7 +85,7 @@ class Objective(Protocol):
     def blank(self, picture: bool) -> Any | None:
         """A sample without a target, with a picture or without: it goes where others go, and nothing is learnt of it.
 
-        None where batches do not go through the model as a whole.
+        None where batches do not go `through_model`.
         """
         ...
 

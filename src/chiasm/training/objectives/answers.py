@@ -26,6 +26,7 @@ class Answers:
     """Conversations, each loss only on the tokens the template marks as trained."""
 
     together = False
+    through_model = True
 
     def __init__(self, stage: Stage, processor: Processor) -> None:
         self._data = ConversationFile(stage.data.records, stage.data.images)

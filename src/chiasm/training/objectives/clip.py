@@ -68,6 +68,7 @@ class Clip:
     """Pictures with captions: a sample is a picture with one of its captions, so that an epoch shows each with all."""
 
     together = True
+    through_model = False
 
     def __init__(self, stage: Stage, model: Llava, processor: Processor) -> None:
         settings = stage.contrast or Contrast()

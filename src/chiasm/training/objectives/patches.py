@@ -55,6 +55,7 @@ class Patches:
     """Pictures with boxes; the loss is cross-entropy over all patches, background among the classes."""
 
     together = False
+    through_model = False
 
     def __init__(self, stage: Stage, model: Llava, images: ImageProcessing) -> None:
         if stage.images != "pad":
