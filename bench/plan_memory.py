@@ -4,8 +4,8 @@ Usage: python bench/plan_memory.py WORLD [NAME ...]
 
 WORLD is a drawn world (`chiasm data scenes --out WORLD`). Each run trains two steps in a process of its own, whose
 peak resident memory the system reports; models are made from configurations, large enough to stand out from the
-interpreter. The C library is told to give freed memory back (MALLOC_MMAP_THRESHOLD_): left to itself it keeps pieces of
-it, by which a process may come to twice what it uses.
+interpreter. Each runs twice: with the C library told to give freed memory back (MALLOC_MMAP_THRESHOLD_), which shows
+what the run uses, and as `chiasm train` has it, which keeps what it frees.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def recipe(world: Path, name: str, batch_size: int = 8) -> Recipe:
     return whole.model_copy(update={"stages": untrained})
 
 
-def measured(run: Recipe, folder: Path) -> int:
+def measured(run: Recipe, folder: Path, keeps: bool) -> int:
     """Peak resident bytes of `chiasm train` on the recipe."""
     (folder / "recipe.yaml").write_text(run.to_yaml())
     command = [sys.executable, "-m", "chiasm", "train", str(folder / "recipe.yaml"), "--out", str(folder / "run")]
@@ -75,7 +75,7 @@ def measured(run: Recipe, folder: Path) -> int:
         [*command, "--device", "cpu"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**os.environ, "MALLOC_MMAP_THRESHOLD_": "1000000"},
+        env={**os.environ, **({} if keeps else {"MALLOC_MMAP_THRESHOLD_": "1000000"})},
     )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
@@ -91,13 +91,16 @@ def planned(run: Recipe) -> int:
 
 def main() -> None:
     world, names = Path(sys.argv[1]), sys.argv[2:] or list(RUNS)
-    print(f"{'run':<34}{'measured':>10}{'planned':>10}{'ratio':>8}")
+    print(f"{'run':<34}{'planned':>10}{'used':>14}{'ratio':>8}{'kept':>14}{'ratio':>8}")
     for name in names:
         run = recipe(world, name)
-        with tempfile.TemporaryDirectory() as folder:
-            real = measured(run, Path(folder))
         said = planned(run)
-        print(f"{name:<34}{real / GIB:>6.2f} GiB{said / GIB:>6.2f} GiB{said / real:>8.2f}", flush=True)
+        line = f"{name:<34}{said / GIB:>6.2f} GiB"
+        for keeps in (False, True):
+            with tempfile.TemporaryDirectory() as folder:
+                real = measured(run, Path(folder), keeps)
+            line += f"{real / GIB:>10.2f} GiB{said / real:>8.2f}"
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

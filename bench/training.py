@@ -346,7 +346,7 @@ def main() -> None:
     parser.add_argument("--stages", nargs="+", type=int, choices=[1, 2], default=[1, 2])
     parser.add_argument("--samples", type=int, default=64)
     parser.add_argument("--batch", type=int, default=8, help="samples of an optimiser step")
-    parser.add_argument("--row", type=int, default=2400, help="tokens of our packed rows")
+    parser.add_argument("--row", type=int, default=2200, help="tokens of our packed rows")
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compile", action="store_true", help="our side with torch.compile")
