@@ -61,7 +61,10 @@ def recipe(world: Path, name: str, batch_size: int = 8) -> Recipe:
     """The recipe of a run: one stage, two steps."""
     stage, changes = RUNS[name]
     plain = [f"stages.{stage}.{each}" for each in ("row_length=null", "pack=false", "features=computed")]
-    whole = tiny.recipe(str(world)).with_changes([*_SIZES, "workers=1", *plain, *changes])
+    every = tiny.recipe(str(world))
+    # Only the last stage may train adapters.
+    few = every.model_copy(update={"stages": {name: every.stages[name] for name in dict.fromkeys(("align", stage))}})
+    whole = few.with_changes([*_SIZES, "workers=1", *plain, *changes])
     chosen = whole.stages[stage].model_copy(update={"steps": 2, "batch_size": batch_size})
     untrained = {"align": whole.stages["align"].model_copy(update={"steps": 0}), stage: chosen}
     return whole.model_copy(update={"stages": untrained})

@@ -1,7 +1,8 @@
 """Root-mean-square norms in fewer passes over memory, with little kept for the backward pass.
 
 Llama's norm is nine operations of torch and keeps its input in float32 twice. Here it is one function that keeps the
-input as it is: 0.5 to 0.6 of the time, forward and backward, on an EPYC (2,400 tokens, width 576). Same formula, same types in between.
+input as it is: 0.5 to 0.6 of the time, forward and backward, on an EPYC (2,400 tokens, width 576). Same formula, same
+types in between.
 """
 
 from __future__ import annotations
