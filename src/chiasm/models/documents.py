@@ -25,8 +25,8 @@ from chiasm.errors import UserError
 NAME = "chiasm_documents"  # under which transformers knows the function
 BOUNDARIES = "chiasm_documents"  # the keyword by which the boundaries reach it through the decoder
 QUERIES = 128  # of a block; ours, measured: larger ones compute more of what no query may see
-# Tokens of a document whose weights wait for the backward pass and are not computed again there: for each head and layer
-# as many numbers as half the square of its length. Ours.
+# Tokens of a document whose weights wait for the backward pass and are not computed again there: for each head and
+# layer as many numbers as half the square of its length. Ours.
 LONGEST_KEPT = 1024
 # Arguments of other attention functions that change the result.
 _FOREIGN = ("softcap", "s_aux", "position_bias")
