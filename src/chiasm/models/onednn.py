@@ -6,6 +6,7 @@ instead of 26 in float32, 15 instead of 35 for eight, and half the time for whol
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -15,6 +16,10 @@ from chiasm.models.device import computes_bfloat16
 
 # Rows the layout is made for. It serves any number; those of one row cost more for several than these for one.
 _NUM_ROWS = 8
+# Kernels that are kept, one for each shape of layer and number of rows: some 0.5 MB each. oneDNN would keep 1,024, and
+# torch as many once more. 128 are enough for steps of one to sixteen rows and a few lengths of prompts. Ours.
+_NUM_KERNELS = 128
+_CAPACITIES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 
 class OneDNNLinear(nn.Module):
@@ -49,7 +54,12 @@ def lay_out(model: nn.Module, keep: nn.Module | None = None) -> int:
 
     Nothing happens to layers that are not on a CPU, are of another dtype than float32 or (where the processor computes
     in it) bfloat16, or are more than a linear layer; nor where this build of torch cannot do it.
+
+    It bounds oneDNN's kernels, which would take hundreds of megabytes for prompts of ever new lengths, unless
+    ONEDNN_PRIMITIVE_CACHE_CAPACITY and LRU_CACHE_CAPACITY say otherwise.
     """
+    for name in _CAPACITIES:
+        os.environ.setdefault(name, str(_NUM_KERNELS))  # read at the first use, which comes next
     if not _can_lay_out():
         return 0
     dtypes = {torch.float32, torch.bfloat16} if computes_bfloat16() else {torch.float32}
