@@ -139,7 +139,7 @@ def test_a_run_may_be_killed_while_it_saves(
     _same(tmp_path / "run", unbroken)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_saves_and_the_run_goes_on(
     micro_world: Path, place: Path, unbroken: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

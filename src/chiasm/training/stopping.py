@@ -12,8 +12,9 @@ from types import FrameType
 
 from chiasm.training.parallel import ALONE, World
 
-# SIGHUP: the terminal of a run over ssh went away.
-_STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# SIGHUP: the terminal of a run over ssh went away. SIGUSR1: a job system says that its time is nearly up.
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
+_STOPPING = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 # What a job system sends to all processes of a job torchrun sends to its own once more. Seconds; ours.
 _SAME_SIGNAL = 5.0
 
