@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -147,6 +148,28 @@ def test_damage_on_disk_costs_one_picture(micro_world: Path, tmp_path: Path, cal
     run(_recipe(micro_world), tmp_path / "again", cache=cache)
     assert calls == [1]
     assert micro.weights(tmp_path / "again") == micro.weights(tmp_path / "first")
+
+
+def test_a_picture_that_vanishes_before_its_features_are_computed_is_left_out(
+    micro_world: Path, tmp_path: Path
+) -> None:
+    """Of the first it is also asked whether the policy is steady."""
+    images = shutil.copytree(micro_world / "images", tmp_path / "images")
+
+    class Removing(micro.Recorder):
+        def note(self, message: str) -> None:
+            super().note(message)
+            if "pictures take" in message:
+                for number in (0, 7):
+                    (images / "train" / f"{number:06d}.png").unlink()
+
+    changes = [f"stages.{stage}.data.images={images}" for stage in ("align", "instruct")]
+    changes += ["stages.align.steps=0", "stages.instruct.data.max_dropped=0.2", "stages.instruct.steps=10"]
+    recorder = Removing()
+    run(_recipe(micro_world, *changes), tmp_path / "run", cache=CacheSettings(tmp_path / "cache"), reporter=recorder)
+    gone = [r["id"] for r in micro.records(micro_world) if r["image"].endswith(("000000.png", "000007.png"))]
+    assert recorder.ended["instruct"] == f"{len(gone)} missing"
+    assert sorted(line["id"] for line in micro.dropped(tmp_path / "run")) == sorted(gone)
 
 
 def test_text_alone_and_broken_pictures(micro_world: Path, tmp_path: Path) -> None:

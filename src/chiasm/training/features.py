@@ -95,7 +95,8 @@ class TowerFeatures:
             with self._writing(world, reporter) as add:
                 left = [each for digest, each in missing.items() if digest not in self._store]
                 for done, (each, x) in enumerate(self._computed(left, pool), start=1):
-                    add(each.digest, each.layout, x)
+                    if x is not None:
+                        add(each.digest, each.layout, x)
                     if done * 10 // len(left) > (done - 1) * 10 // len(left):
                         reporter.note(f"features: {done} of {len(left)} pictures{share}")
 
@@ -187,22 +188,31 @@ class TowerFeatures:
 
     def _check_steady(self, each: _Missing) -> None:
         """A policy that gives other pixels every time has no features that could be kept."""
-        picture = open_picture(each.source, self._processor.limits)
-        if not torch.equal(self._processor.images.pixels(picture), self._processor.images.pixels(picture)):
+        pixels, again = self._pixels(each), self._pixels(each)
+        if pixels is not None and again is not None and not torch.equal(pixels, again):
             raise UserError(
                 f"image policy '{self._processor.images.policy}' gives other pixels each time: leave 'features: cache' "
                 "out of the stage"
             )
 
-    def _computed(self, missing: list[_Missing], pool: ThreadPoolExecutor) -> Iterator[tuple[_Missing, torch.Tensor]]:
-        """Picture by picture, never several in one batch: a batch's shape may change the last bits."""
+    def _computed(
+        self, missing: list[_Missing], pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[_Missing, torch.Tensor | None]]:
+        """Picture by picture, never several in one batch: a batch's shape may change the last bits.
+
+        None for one that has gone since it was looked at.
+        """
         for begin in range(0, len(missing), 8):  # decoded ahead, ours
             some = missing[begin : begin + 8]
             for each, pixels in zip(some, pool.map(self._pixels, some), strict=True):
-                yield each, self._encode(pixels)
+                yield each, None if pixels is None else self._encode(pixels)
 
-    def _pixels(self, each: _Missing) -> torch.Tensor:
-        return self._processor.images.pixels(open_picture(each.source, self._processor.limits))
+    def _pixels(self, each: _Missing) -> torch.Tensor | None:
+        try:
+            return self._processor.images.pixels(open_picture(each.source, self._processor.limits))
+        except PictureError:
+            self._digests.pop(str(each.source), None)
+            return None  # as in `_looked_at`
 
     def _encode(self, pixels: torch.Tensor) -> torch.Tensor:
         """As `Llava.encode_images` does in the loop, up to the connector."""
