@@ -20,17 +20,24 @@ _LENGTHS = st.lists(st.integers(-300, 300).filter(bool), min_size=1, max_size=12
 def _published_invariants(order: list[int], lengths: list[int], batch: int) -> None:
     """What holds of `get_modality_length_grouped_indices` for one worker, whatever its random numbers.
 
-    Full batches hold one modality and fall in length; what is left over of both modalities comes last, by index.
+    Batches hold one modality and fall in length. The last batch of each of two modalities, whole or not, is set aside:
+    both come at the end, by index.
     """
-    num_full = sum(sum((n > 0) == sign for n in lengths) // batch for sign in (True, False))
+    sizes = [sum((n > 0) == sign for n in lengths) for sign in (True, False)]
+    if not all(sizes):
+        for at in range(0, len(order), batch):
+            found = [abs(lengths[i]) for i in order[at : at + batch]]
+            assert found == sorted(found, reverse=True)
+        return
+    num_full = sum((size - 1) // batch for size in sizes)
     for at in range(0, num_full * batch, batch):
         found = [lengths[i] for i in order[at : at + batch]]
         assert len({n > 0 for n in found}) == 1
         assert [abs(n) for n in found] == sorted((abs(n) for n in found), reverse=True)
     rest = order[num_full * batch :]
     assert rest == sorted(rest)
-    for sign in (True, False):
-        assert sum((lengths[i] > 0) == sign for i in rest) == sum((n > 0) == sign for n in lengths) % batch
+    for sign, size in zip((True, False), sizes, strict=True):
+        assert sum((lengths[i] > 0) == sign for i in rest) == (size - 1) % batch + 1
 
 
 @settings(max_examples=150, deadline=None)

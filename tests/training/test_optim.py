@@ -11,12 +11,14 @@ import torch
 from torch import nn
 from transformers import get_constant_schedule_with_warmup, get_cosine_schedule_with_warmup
 
+from chiasm.models.llava import Llava
+from chiasm.processing.processor import Processor
 from chiasm.training import objectives
 from chiasm.training.config import Optim, Recipe
 from chiasm.training.loop import freeze, trained_parameters
 from chiasm.training.optim import build_optimizer, clip, lr_factor, set_lr
 from chiasm.training.origin import build_model
-from chiasm.training.run import stage_processor
+from chiasm.training.run import run, stage_processor
 from chiasm.training.stepping import Stepper
 from tests.training import micro
 
@@ -36,9 +38,7 @@ def test_the_schedule_is_that_of_transformers(schedule: str, published: object, 
     arguments = (num_warmup, num_steps) if schedule == "cosine" else (num_warmup,)
     scheduler = published(theirs, *arguments)  # type: ignore[operator]
     for step in range(num_steps):
-        assert settings.lr * lr_factor(settings, step, num_steps) == pytest.approx(
-            theirs.param_groups[0]["lr"], abs=1e-12
-        )
+        assert lr_factor(settings, step, num_steps) == pytest.approx(scheduler.get_last_lr()[0] / 2e-5, abs=1e-12)
         theirs.step()
         scheduler.step()
 
@@ -70,6 +70,34 @@ def test_every_part_can_have_its_own_rate(micro_world: Path) -> None:
     assert {rates[id(p)] for p in model.language_model.parameters()} == {stage.optim.lr}
     set_lr(optimizer, 0.5)
     assert {group["lr"] for group in optimizer.param_groups} == {1e-5, stage.optim.lr / 2}
+
+
+@pytest.mark.parametrize("part", ["vision", "connector", "language"])
+def test_a_rate_of_its_own_moves_a_part_as_far(micro_world: Path, tmp_path: Path, part: str) -> None:
+    """The first step of AdamW moves a weight by its rate, and no part by another's; the tower trains, as in 1.6."""
+    rates = {"vision": 2e-4, "connector": 1e-3, "language": 5e-4} | {part: 3e-5}
+    recipe = micro.recipe(
+        micro_world,
+        "stages.align.steps=0",
+        "stages.instruct.steps=1",
+        "stages.instruct.trains=[vision, connector, language]",
+        "stages.instruct.optim={lr: 1.0, warmup: 0, schedule: constant, clip_norm: null, lr_by_part: "
+        f"{{vision: {rates['vision']}, connector: {rates['connector']}, language: {rates['language']}}}}}",
+    )
+    before: dict[str, torch.Tensor] = {}
+    after: dict[str, torch.Tensor] = {}
+
+    def look(name: str, model: Llava, _: Processor) -> None:
+        weights = {key: value.detach().float().clone() for key, value in model.named_parameters()}
+        (after if name == "instruct" else before).update(weights)
+
+    run(recipe, tmp_path / "run", after_stage=look)
+    names = {"vision_tower": "vision", "connector": "connector", "language_model": "language"}
+    moved = dict.fromkeys(rates, 0.0)
+    for key, value in after.items():
+        name = names[key.partition(".")[0]]
+        moved[name] = max(moved[name], float((value - before[key]).abs().max()))
+    assert moved == pytest.approx(rates, rel=0.01)
 
 
 def test_clipping_tells_the_norm_before_it(tmp_path: Path) -> None:

@@ -21,24 +21,27 @@ def grouped(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> l
     """All samples once, neighbours of like length and one modality: LLaVA's `group_by_modality_length` for one worker.
 
     `lengths` are negative for samples without picture. Mega-batches of `batch_size` samples hold one modality and are
-    sorted by length, longest first; their order is random; what is left over at the end of either modality comes last.
+    sorted by length, longest first; their order is random. The last of either modality, whole or not, come at the end,
+    together and in the order of the file. With one modality alone, mega-batches stay as they were drawn.
     Source: LLaVA's llava_trainer.py, `get_modality_length_grouped_indices`; one generator is used for every draw, where
     the published code takes two.
     """
     if any(length == 0 for length in lengths):
         raise ValueError("a length of 0 says neither how long nor which modality")
     generator = _generator(seed, epoch)
+    modalities = [[i for i, length in enumerate(lengths) if length * sign > 0] for sign in (1, -1)]
     batches: list[list[int]] = []
-    leftover: list[int] = []
-    for sign in (1, -1):
-        members = [i for i, length in enumerate(lengths) if length * sign > 0]
+    last: list[int] = []
+    for members in filter(None, modalities):
         mixed = [members[i] for i in torch.randperm(len(members), generator=generator).tolist()]
         cut = [mixed[i : i + batch_size] for i in range(0, len(mixed), batch_size)]
-        if cut and len(cut[-1]) < batch_size:
-            leftover += cut.pop()
         batches += [sorted(batch, key=lambda i: -abs(lengths[i])) for batch in cut]
+        if all(modalities):
+            last += batches.pop()
+    if not last:
+        return [i for batch in batches for i in batch]
     order = torch.randperm(len(batches), generator=generator).tolist()
-    return [i for b in order for i in batches[b]] + sorted(leftover)
+    return [i for b in order for i in batches[b]] + sorted(last)
 
 
 def short_first(lengths: Sequence[int], seed: int, epoch: int) -> list[int]:
