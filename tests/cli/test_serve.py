@@ -6,10 +6,13 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,14 +65,26 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
 
 
-def test_the_whole_of_it(tmp_path: Path) -> None:
-    (tmp_path / "keys").write_text("first\n\nsecond\n", encoding="utf-8")
-    (tmp_path / "serve.py").write_text(PROGRAM, encoding="utf-8")
+@contextmanager
+def served(folder: Path) -> Iterator[tuple[str, str]]:
+    """A program that serves: the two lines it told. What it says when it is stopped holds no traceback."""
+    (folder / "keys").write_text("first\n\nsecond\n", encoding="utf-8")
+    (folder / "serve.py").write_text(PROGRAM, encoding="utf-8")
     command = [sys.executable, "serve.py", "serve", "-m", "org/My model", "--port", "0", "--api-key-file", "keys"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment, cwd=folder) as process:
         assert process.stderr is not None
-        told, example = process.stderr.readline(), process.stderr.readline()
+        try:
+            yield process.stderr.readline(), process.stderr.readline()
+        finally:
+            process.send_signal(signal.SIGINT)
+            rest = process.stderr.read()
+            process.wait(20)
+    assert "Traceback" not in rest
+
+
+def test_the_whole_of_it(tmp_path: Path) -> None:
+    with served(tmp_path) as (told, example):
         assert told.startswith("My-model at http://127.0.0.1:")
         assert f'-H "Authorization: Bearer ${KEY_VARIABLE}"' in example
         body = re.search(r"-d '(.*)'", example)
@@ -86,10 +101,24 @@ def test_the_whole_of_it(tmp_path: Path) -> None:
             assert response.status == status
             if status == 200:
                 assert reply["prompt_tokens"] == 5 if path else reply["choices"][0]["message"]["content"] == "Two cats."
-        process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
-        process.wait(20)
-    assert "Traceback" not in rest
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this machine")
+def test_the_line_it_tells_can_be_typed(tmp_path: Path) -> None:
+    # Neither the proxy nor the .curlrc of whoever runs the tests.
+    environment = {**os.environ, "HOME": str(tmp_path), "no_proxy": "*"}
+    with served(tmp_path) as (_, example):
+        for key, said in (("second", '"content":"Two cats."'), ("third", '"code":"invalid_api_key"')):
+            typed = subprocess.run(
+                ["sh", "-c", example],
+                env={**environment, KEY_VARIABLE: key},
+                capture_output=True,
+                check=False,
+                text=True,
+                timeout=20,
+            )
+            assert typed.returncode == 0, typed.stderr
+            assert said in typed.stdout.replace(": ", ":")
 
 
 def test_it_can_be_stopped_while_weights_are_read(tmp_path: Path) -> None:

@@ -10,13 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import chiasm
+from chiasm.serving.access import HEADERS
 
 STATIC = Path(chiasm.__file__).parent / "serving" / "static"
-# As strict as the real one's.
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-    "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 
 Piece = str | Callable[[], None]
@@ -68,7 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Content-Security-Policy", CSP)
+        for field, content in HEADERS:
+            self.send_header(field.decode(), content.decode())
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()

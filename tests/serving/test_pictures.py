@@ -22,6 +22,7 @@ from chiasm.serving.faults import Refused
 from chiasm.serving.fetching import Address, Fetching, is_public, read_address, resolved
 from chiasm.serving.pictures import PictureGuard
 from tests.backends.tiny import assistant
+from tests.serving.hostile_requests import BAD_DATA_URLS
 from tests.serving.running import data_url, png, question, running
 
 
@@ -44,20 +45,8 @@ def animated(frames: int) -> bytes:
     return buffer.getvalue()
 
 
-GOOD = data_url(png())
 BAD = [
-    ("data:image/png;base64", "must look like"),
-    ("data:image/png,abc", "must look like"),
-    ("data:text/html;base64,PGI+", "must look like"),
-    ("data:;base64,aaaa", "must look like"),
-    ("data:image/png;charset=x;base64,aaaa", "must look like"),
-    ("data:image/png;base64,", "no bytes"),
-    ("data:image/png;base64,!!!!", "not valid base64"),
-    (GOOD[:60] + "\n" + GOOD[60:], "not valid base64"),
-    (GOOD[:60] + " " + GOOD[60:], "not valid base64"),
-    ("data:image/png;base64,_-_-", "not valid base64"),
-    ("data:image/png;base64,abcde", "not valid base64"),
-    ("data:image/png;base64,视交叉", "not valid base64"),
+    *BAD_DATA_URLS,
     (data_url(b"GIF89a"), "neither side"),
     (data_url(png()[:60]), "damaged"),
     (data_url(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "SVG"),
@@ -75,7 +64,7 @@ BAD = [
 def test_a_bad_picture_is_refused_with_a_reason(url: str, why: str) -> None:
     begun = time.monotonic()
     with pytest.raises(Refused, match=why) as caught:
-        PictureGuard().open([GOOD, url])
+        PictureGuard().open([data_url(png()), url])
     assert (caught.value.status, caught.value.param) == (400, "messages")
     assert str(caught.value).startswith("picture 2: ")
     assert time.monotonic() - begun < 2
