@@ -4,8 +4,9 @@ Prints, for a served model (a folder, or random weights of a 135M Llama behind a
 `--clients` picture chats of `--tokens` tokens are side by side than one after the other; the time to the first token of
 a second question about a picture against the first; with `--minutes`, that many minutes of as many streams with mixed
 pictures, whether each ended as it should, with the answer it gives alone, and what became of the memory; with
-`--vanish`, how a server is after so many clients have left without a word; with `--peer`, how long `transformers serve`
-takes for the same chats with the same weights (needs `pip install transformers[serving]`).
+`--vanish`, how a server is after so many clients have left without a word: whether it answers, and what they left
+behind; with `--peer`, how long `transformers serve` takes for the same chats with the same weights (needs
+`pip install transformers[serving]`). The server has the limits of `chiasm serve`, unless more clients are asked for.
 
     python -m bench.serving --minutes 0.2 --vanish 50
     python -m bench.serving --peer
@@ -34,14 +35,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from bench.full_size import VISION
+from bench.served import NAME, TOWERS, random_weights, serve
 
-NAME = "bench"
 NUM_ASKED = 500  # requests whose answers alone are known
 SIZES = ((336, 336), (640, 480), (96, 300))
 
@@ -99,78 +98,6 @@ def listen(port: int, body: bytes, is_peer: bool = False) -> Heard:
     is_whole = response.status == 200 and finishes == 1 and (is_peer or last == "[DONE]")
     seconds = time.perf_counter() - begun
     return Heard("".join(pieces), seconds, first, used["completion_tokens"], used["prompt_tokens"], is_whole)
-
-
-# One gives 64 picture tokens, so that most of the time goes into the answers; one 576, as most LLaVA have.
-TOWERS: dict[str, dict[str, Any]] = {
-    "small": {
-        "model_type": "clip_vision_model",
-        "hidden_size": 256,
-        "intermediate_size": 1024,
-        "num_hidden_layers": 6,
-        "num_attention_heads": 4,
-        "image_size": 112,
-        "patch_size": 14,
-    },
-    "clip-l": VISION,
-}
-
-
-def random_weights(tower: str) -> tuple[Any, Any]:
-    """A model and its processor: 135M-shaped, of random weights that write letters and never end an answer."""
-    import torch
-
-    from bench.generation import LANGUAGE
-    from chiasm.models.config import LlavaConfig
-    from chiasm.models.llava import Llava
-    from chiasm.processing.images import ImageProcessing
-    from chiasm.processing.processor import Processor
-    from tests.backends.tiny import byte_tokenizer
-
-    torch.manual_seed(0)
-    vision = TOWERS[tower]
-    language = {"model_type": "llama", **LANGUAGE["135m"], "max_position_embeddings": 2048}
-    weights = Llava(LlavaConfig(vision=vision, language=language, image_token_id=258))
-    with torch.no_grad():
-        head: Any = weights.language_model
-        head.lm_head.weight[94:] = 0  # the likeliest of the first ids, the printable letters of ASCII, is above 0
-    images = ImageProcessing(policy="pad", size=vision["image_size"], patch_size=vision["patch_size"])
-    return weights, Processor(byte_tokenizer(), "vicuna_v1", images, image_token_id=258)
-
-
-def assistant(model: str | None, tower: str) -> Any:
-    """The model of a folder, or random weights; neither ends an answer of itself, so that all have the same length."""
-    import torch
-
-    from chiasm.backends.local import LocalChatModel
-
-    if model is None:
-        return LocalChatModel(*random_weights(tower)).only_asked()
-    found = LocalChatModel.load(model, dtype="float32").only_asked()
-    head, ends = found.model.logits, sorted(found.processor.end_ids)
-
-    def endless(x: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = head(x).clone()
-        logits[..., ends] = -torch.inf
-        return logits
-
-    found.model.logits = endless  # type: ignore[method-assign]
-    return found
-
-
-def serve(model: str | None, tower: str, threads: int, listening: socket.socket) -> None:
-    """The server's process."""
-    import torch
-
-    from chiasm.serving.app import Server, Settings
-    from chiasm.serving.listening import listener
-    from chiasm.serving.pictures import PictureGuard
-
-    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,)) as thread:
-        answerer = thread.submit(assistant, model, tower).result().compute_in(thread)
-        pictures = PictureGuard(opens=answerer.open_ahead)
-        settings = Settings(NAME, max_running=32, max_waiting=400, max_tokens=10_000, grace=1.0, pictures=pictures)
-        listener(Server(answerer, settings), 1.0).run([listening])
 
 
 def metrics(port: int) -> dict[str, float]:
@@ -307,19 +234,33 @@ def hours(port: int, minutes: float, clients: int) -> None:
             memory.append(metrics(port)["chiasm_resident_memory_bytes"] / 1e6)
         for each in running:
             each.result()
-    third = max(1, len(memory) // 3)
+    after_third, at_end = medians(memory)
     print(
         f"{minutes:g} minutes of {clients} streams: {counts['streams']} streams of {len(seen)} different requests, "
         f"{counts['broken']} not ended as they should, {counts['different']} different from alone; memory "
-        f"{memory[third - 1]:.0f} MB after a third, "
-        f"{memory[-1]:.0f} MB at the end"
+        f"{after_third:.0f} MB after a third, {at_end:.0f} MB at the end, {max(memory):.0f} MB at most"
     )
 
 
-def vanish(port: int, clients: int, server: int) -> None:
+def medians(samples: list[float]) -> tuple[float, float]:
+    """Of a tenth of the samples around the first third, and of the last tenth: one sample alone says little."""
+    number = len(samples)
+    around = samples[number * 17 // 60 : -(-number * 23 // 60)]  # a third less and more a twentieth
+    return statistics.median(around), statistics.median(samples[-max(1, number // 10) :])
+
+
+def vanish(port: int, clients: int, server: int, max_running: int) -> None:
     """Clients that ask for 10,000 tokens and leave after half a second."""
-    folder = Path(f"/proc/{server}")
-    before = len(list((folder / "fd").iterdir()))
+
+    def held() -> tuple[int, int]:
+        """Descriptors and threads of the server."""
+        descriptors, threads = (len(list(Path(f"/proc/{server}/{each}").iterdir())) for each in ("fd", "task"))
+        return descriptors, threads
+
+    with ThreadPoolExecutor(max_running) as pool:  # a slot's thread is made when it is first needed, and stays
+        list(pool.map(lambda i: listen(port, request(picture(i % 8), "Warm up.", 32)), range(max_running)))
+    time.sleep(0.5)
+    before = held()
 
     def leave(seed: int) -> None:
         body = request(picture(seed % 8), "Tell me all.", 10_000)
@@ -332,10 +273,11 @@ def vanish(port: int, clients: int, server: int) -> None:
         list(pool.map(leave, range(clients)))
     heard = listen(port, request(picture(9), "Are you there?", 4))
     time.sleep(0.5)
-    found, after = metrics(port), len(list((folder / "fd").iterdir()))
+    after, found = held(), metrics(port)  # in this order: to ask for metrics takes a descriptor
     print(
         f"{clients} clients left: the next was answered in {heard.seconds:.2f} s; {found['chiasm_running']:g} running, "
-        f"{found['chiasm_waiting']:g} waiting, descriptors {before} before and {after} after"
+        f"{found['chiasm_waiting']:g} waiting, descriptors {before[0]} before and {after[0]} after, "
+        f"threads {before[1]} before and {after[1]} after"
     )
 
 
@@ -354,11 +296,15 @@ def main() -> None:
     if options.peer and options.model:
         parser.error("--peer compares random weights: a trained model would end its answers, at another place each")
 
+    from chiasm.serving.app import Settings
     from chiasm.serving.listening import bound
 
     listening = bound("127.0.0.1", 0)
     port = listening.getsockname()[1]
-    arguments = (options.model, options.tower, options.threads, listening)
+    shipped = Settings(NAME)
+    limits = max(shipped.max_running, options.clients), max(shipped.max_waiting, options.vanish)
+    print(f"the server writes {limits[0]} answers side by side, {limits[1]} requests may wait", flush=True)
+    arguments = (options.model, options.tower, options.threads, limits, listening)
     process = multiprocessing.get_context("fork").Process(target=serve, args=arguments, daemon=True)
     process.start()
     listening.close()
@@ -373,7 +319,7 @@ def main() -> None:
             hours(port, options.minutes, options.clients)
         if options.vanish:
             assert process.pid is not None
-            vanish(port, options.vanish, process.pid)
+            vanish(port, options.vanish, process.pid, limits[0])
     finally:
         process.terminate()
         process.join(20)
