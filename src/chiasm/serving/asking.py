@@ -75,7 +75,7 @@ class Asking:
             try:
                 asked = await self._read()
                 answering = await self._begin(asked)
-                first = await self._within(answering.next())
+                first = await self._next(answering)
             except ClientGoneError:
                 self._house.metrics.vanished += 1
                 return Response(status_code=_GONE)
@@ -83,7 +83,7 @@ class Asking:
             reply = replies.Reply(self._house.name, asked.include_usage, asked.sampling.num_likely is not None)
             if asked.stream:
                 self._held = held.pop_all()
-                return EventStream(self._events(reply, answering, first), self._held)
+                return EventStream(self._events(reply, answering, first), self._taken, self._held)
             return await self._whole(reply, answering, first)
         raise AssertionError("no context manager here swallows")
 
@@ -208,7 +208,7 @@ class Asking:
         try:
             while delta is not None:
                 deltas.append(delta)
-                delta = await self._within(answering.next())
+                delta = await self._next(answering)
         except ClientGoneError:
             self._house.metrics.vanished += 1
             return Response(status_code=_GONE)
@@ -228,15 +228,35 @@ class Asking:
                 if delta.finish_reason is not None and delta.usage is not None:
                     self._house.metrics.count_usage(delta.usage)
                     yield opening + reply.end(delta.finish_reason, delta.usage, delta.unfamiliar)
-                delta = await self._within(answering.next())
+                delta = await self._next(answering)
         except ClientGoneError:
             self._house.metrics.vanished += 1
         except Refused as refused:
             yield replies.failure(refused.body)
             refused.forget()
 
+    async def _next(self, answering: Answering) -> Delta | None:
+        """The next piece: not even one that is there already, when the client, the time or the server has ended."""
+        if self._gone.done() or self._cut.done() or time.monotonic() >= self._end:
+            raise self._over()
+        return await self._within(answering.next())
+
     async def _within(self, work: Awaitable[_Made]) -> _Made:
         """What `work` gives, unless the client, the time or the server ends first. Its errors become ours."""
+        return self._result(await self._ended(work))
+
+    async def _taken(self, sending: Awaitable[None]) -> None:
+        """Send; `ClientGoneError` where the client, the time or the server ends before there is room for it."""
+        try:
+            (await self._ended(sending)).result()
+        except (ClientGoneError, Refused) as error:
+            if isinstance(error, Refused):  # nothing can be said to who takes nothing
+                error.forget()
+            self._house.metrics.vanished += 1
+            raise ClientGoneError from None
+
+    async def _ended(self, work: Awaitable[_Made]) -> asyncio.Future[_Made]:
+        """`work` when it has ended; raises `ClientGoneError` or `Refused` where something else ends first."""
         task = asyncio.ensure_future(work)
         left = max(0.0, self._end - time.monotonic())
         try:
@@ -245,15 +265,19 @@ class Asking:
             task.cancel()
             raise
         if task.done():
-            return self._result(task)
+            return task
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await task
+        raise self._over()
+
+    def _over(self) -> ClientGoneError | Refused:
+        """Who ended it: the client, the server, else the time."""
         if self._gone.done():
-            raise ClientGoneError
+            return ClientGoneError()
         if self._cut.done():
-            raise Refused(503, "the server is stopping", code="stopping", retry_after=5, close=True)
-        raise Refused(504, f"no end after {self._house.deadline:g} seconds", code="deadline")
+            return Refused(503, "the server is stopping", code="stopping", retry_after=5, close=True)
+        return Refused(504, f"no end after {self._house.deadline:g} seconds", code="deadline")
 
     def _result(self, task: asyncio.Future[_Made]) -> _Made:
         desk = self._house.desk
@@ -281,23 +305,33 @@ class Asking:
 
 
 class EventStream(Response):
-    """Server-sent events; what was held for them is let go when they end, whatever ends them."""
+    """Server-sent events; what was held for them is let go when they end, whatever ends them.
+
+    Each is sent through `taken`, whose `ClientGoneError` ends them: the response then stays as it is, and the
+    connection is of no further use.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: AsyncGenerator[bytes, None], held: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        events: AsyncGenerator[bytes, None],
+        taken: Callable[[Awaitable[None]], Awaitable[None]],
+        held: AsyncExitStack,
+    ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._events, self._held = events, held
+        self._events, self._taken, self._held = events, taken, held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
-        async with self._held:
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-            async with contextlib.aclosing(self._events) as events:
+        start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        async with self._held, contextlib.aclosing(self._events) as events:
+            with contextlib.suppress(ClientGoneError):
+                await self._taken(send(start))
                 async for event in events:
-                    await send({"type": "http.response.body", "body": event, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+                    await self._taken(send({"type": "http.response.body", "body": event, "more_body": True}))
+                await self._taken(send({"type": "http.response.body", "body": b"", "more_body": False}))
 
 
 def _code(error: UserError) -> str:

@@ -1,7 +1,8 @@
 """The web server under the app: uvicorn, with an end to patience that it does not have itself.
 
 A connection that does not bring a whole request head in time is closed; of too many that wait, the longest waiting is.
-On SIGTERM or Ctrl-C nobody new is let in, and answers on their way have the settings' grace.
+A client that does not take in time what it is sent is cut off, whatever it was. On SIGTERM or Ctrl-C nobody new is let
+in, and answers on their way have the settings' grace.
 """
 
 from __future__ import annotations
@@ -23,14 +24,19 @@ from chiasm.serving.app import Server
 # All ours.
 _HEAD_SECONDS = 10.0
 _HEAD_BYTES = 32 << 10
+_TAKE_SECONDS = 30.0  # as many as a request's body may take to come
 _KEEP_ALIVE = 15
 _MAX_CONNECTIONS = 512
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 whose heads have to come within `_HEAD_SECONDS`, on at most `_MAX_CONNECTIONS` connections."""
+    """HTTP/1.1 whose heads have to come within `_HEAD_SECONDS`, on at most `_MAX_CONNECTIONS` connections.
+
+    What the system has no room for, because the client does not read, has to be gone within `_TAKE_SECONDS`.
+    """
 
     _head_timer: asyncio.TimerHandle | None = None
+    _take_timer: asyncio.TimerHandle | None = None
 
     @property
     def _idle(self) -> OrderedDict[PatientProtocol, None]:
@@ -41,6 +47,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A new connection."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # writing is paused as soon as anything waits for the client
         self._wait_for_head()
         if len(self.connections) > _MAX_CONNECTIONS:
             next(iter(self._idle)).transport.close()
@@ -48,6 +55,7 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
         self._head_came()
+        self._all_taken()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -57,6 +65,21 @@ class PatientProtocol(H11Protocol):
         super().data_received(data)
         if not self._is_idle():
             self._head_came()
+
+    def pause_writing(self) -> None:
+        """Something waits for the client to read."""
+        super().pause_writing()
+        self._take_timer = self.loop.call_later(_TAKE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Nothing waits any more."""
+        self._all_taken()
+        super().resume_writing()
+
+    def give_up(self) -> None:
+        """Cut the client off if anything waits for it."""
+        if self._take_timer is not None:
+            self.transport.abort()
 
     def on_response_complete(self) -> None:
         """The connection waits for the next request, with uvicorn's own timer until its first byte."""
@@ -78,13 +101,18 @@ class PatientProtocol(H11Protocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _all_taken(self) -> None:
+        if self._take_timer is not None:
+            self._take_timer.cancel()
+            self._take_timer = None
+
 
 class _Listener(uvicorn.Server):
-    """Tells the app when the end begins; uvicorn itself then only waits."""
+    """Tells the app when the end begins; uvicorn itself then only waits, after `grace` seconds for no slow reader."""
 
-    def __init__(self, config: uvicorn.Config, server: Server) -> None:
+    def __init__(self, config: uvicorn.Config, server: Server, grace: float) -> None:
         super().__init__(config)
-        self._server = server
+        self._server, self._grace = server, grace
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -93,7 +121,13 @@ class _Listener(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._server.stop()
+        asyncio.get_running_loop().call_later(self._grace, self._give_up)
         await super().shutdown(sockets)
+
+    def _give_up(self) -> None:
+        for connection in list(self.server_state.connections):
+            assert isinstance(connection, PatientProtocol)
+            connection.give_up()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is not None:
@@ -118,7 +152,7 @@ def listener(server: Server, grace: float, log_level: str = "warning") -> uvicor
         "timeout_graceful_shutdown": int(grace) + 5,
         "h11_max_incomplete_event_size": _HEAD_BYTES,
     }
-    return _Listener(uvicorn.Config(server.door, **options), server)
+    return _Listener(uvicorn.Config(server.door, **options), server, grace)
 
 
 def bound(host: str, port: int) -> socket.socket:
