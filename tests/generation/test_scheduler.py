@@ -85,6 +85,12 @@ def scheduler(engine: Engine, max_tokens: int = 10_000, num_slots: int = 32) -> 
     return Scheduler(engine.model, engine.features, max_tokens, num_slots)
 
 
+def num_places(stepper: Scheduler) -> int:
+    """Tokens there is memory for, read off the buffers."""
+    layers = [trunk._places.keys.values() for trunk in stepper._trunks]
+    return sum(max((keys.shape[2] for keys in each), default=0) for each in layers)
+
+
 def drain(stepper: Scheduler) -> list[Event]:
     events: list[Event] = []
     while stepper.num_waiting or stepper.num_running:
@@ -122,10 +128,47 @@ def test_every_bound_on_memory_gives_the_same_answers_and_is_kept() -> None:
         most_at_once = 0
         while stepper.num_waiting or stepper.num_running:
             stepper.step()
-            assert stepper.num_held <= max_tokens
+            assert num_places(stepper) <= stepper.num_held <= max_tokens
             most_at_once = max(most_at_once, stepper.num_running)
         assert [branch.ids for branch in branches] == expected
         assert most_at_once > 1
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_answers_needed_is_given_back_when_the_last_has_left(cancelled: bool) -> None:
+    engine = Engine(ours())
+    stepper = scheduler(engine)
+    front = [1, *range(2, 40)]
+    branches = [engine.branch(prompt(front, [n, 8]), Decoding(60), len(front)) for n in range(40, 48)]
+    for branch in branches:
+        stepper.submit(branch)
+    for _ in range(50):
+        stepper.step()
+    assert num_places(stepper) >= len(front) + 8 * 50
+    if cancelled:
+        for branch in branches:
+            stepper.cancel(branch)
+    else:
+        drain(stepper)
+    assert len(front) <= num_places(stepper) == stepper.num_held <= len(front) * 5 // 4
+    again = engine.branch(branches[0].prompt, GREEDY, len(front))
+    stepper.submit(again)
+    drain(stepper)
+    assert again.num_cached == len(front)
+    assert again.ids == list(engine.stream(again.prompt, GREEDY))
+
+
+def test_a_conversation_that_its_own_next_turn_pushes_out_goes_on() -> None:
+    engine = Engine(ours())
+    stepper = scheduler(engine, max_tokens=20)
+    first = engine.branch(prompt([1, 5], "3", [7, 8, 9]), Decoding(6), keep=True)
+    stepper.submit(first)
+    drain(stepper)
+    second = engine.branch(prompt([1, 5], "3", [7, 8, 9, *first.ids, 30, 31]), GREEDY, keep=True)
+    stepper.submit(second)
+    drain(stepper)
+    assert second.num_cached == len(first.prompt.ids) + 5
+    assert second.ids == list(engine.stream(second.prompt, GREEDY))
 
 
 def test_one_prompt_may_take_more_than_the_bound() -> None:

@@ -28,7 +28,7 @@ def grown(num_shared: int, *questions: list[int]) -> tuple[Trunk, list[Branch]]:
 
 def write(trunk: Trunk, owners: list[int], positions: list[int]) -> None:
     """One step of one layer; keys are 100 times the owner plus the position."""
-    trunk.make_room(len(owners))
+    trunk.make_room(len(owners), 1000)
     trunk.assign(owners, positions)
     first = trunk.num_ready if trunk.num_ready < len(trunk) else trunk.used
     values = [float(p) for p in range(first, len(trunk))] if first < len(trunk) else []
@@ -83,11 +83,36 @@ def test_many_that_come_and_go_take_no_more_room_than_those_who_are_there() -> N
     assert held.flatten()[seen].tolist() == [0.0, 1.0, 2.0, 3.0, *(100.0 + p for p in range(4, 205))]
 
 
+def test_a_trunk_that_all_have_left_keeps_little_more_than_itself() -> None:
+    trunk, guests = grown(100, *([n] for n in range(8)))
+    for step in range(60):
+        write(trunk, [guest.number for guest in guests], [100 + step] * 8)
+    assert trunk.num_held >= trunk.used == 100 + 8 * 60
+    for guest in guests:
+        trunk.drop(guest)
+    assert trunk.used == 100
+    assert trunk._places.keys[0].shape[2] == trunk._places.values[0].shape[2] == trunk.num_held <= 125
+    trunk.add(guests[0])
+    write(trunk, [guests[0].number], [100])
+    assert trunk.held(0, 101)[0].flatten().tolist() == [*map(float, range(100)), 100.0 * guests[0].number + 100]
+
+
+def test_no_more_places_are_kept_for_later_than_is_said() -> None:
+    trunk, (one,) = grown(2, [7, 8])
+    for num_new, max_spare, held in ((2, 3, 2 + 2 + 3), (3, 99, 7), (1, 0, 8), (1, 99, 9 + 16)):
+        trunk.make_room(num_new, max_spare)
+        assert trunk.num_held == held
+        write(trunk, [one.number] * num_new, [trunk.used + n for n in range(num_new)])
+        assert trunk._places.keys[0].shape[2] == held
+    trunk.compact()
+    assert trunk._places.keys[0].shape[2] == trunk.num_held == trunk.used == 9
+
+
 def test_a_front_is_copied() -> None:
     source, (one,) = grown(3, [7])
     write(source, [one.number], [3])
     copy = Trunk(prompt([0, 1, 9, 9, 9]), 4)
-    copy.make_room(1)
+    copy.make_room(1, 1000)
     copy.copy_front(source, 2)
     assert (copy.num_ready, len(copy)) == (2, 4)
     write(copy, [1], [4])

@@ -50,10 +50,13 @@ class Row:
     _shown: list[_Shown] = field(default_factory=list)
     _grown: list[tuple[Trunk, int]] = field(default_factory=list)
 
-    def add(self, trunk: Trunk) -> None:
-        """What is new of `trunk` and its branches, with room made for it; nothing counts until `commit`."""
+    def add(self, trunk: Trunk, max_spare: int) -> None:
+        """What is new of `trunk` and its branches, with room made for it; nothing counts until `commit`.
+
+        Where the room grows, at most `max_spare` places are kept for later tokens.
+        """
         num_own = sum(branch.num_new for branch in trunk.branches)
-        trunk.make_room(num_own)
+        trunk.make_room(num_own, max_spare)
         if trunk.num_ready < len(trunk):
             assert trunk.prompt is not None
             first, start = trunk.num_ready, len(self.ids)

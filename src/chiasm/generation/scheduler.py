@@ -78,9 +78,10 @@ class _Place:
 class Scheduler:
     """A `Stepper` that computes shared beginnings once and steps all prompts together.
 
-    At most `num_slots` branches are on their way. At most `max_tokens` tokens are held, those of idle trunks included
-    (which leave first, the longest unused ahead); their buffers may be a quarter larger. Where answers outgrow this,
-    the youngest gives way and is computed again later. One prompt alone may take what it needs.
+    At most `num_slots` branches are on their way. Buffers have places for at most `max_tokens` tokens, between steps:
+    those of idle trunks included (which leave first, the longest unused ahead), and those kept for the next tokens.
+    Where answers outgrow this, the youngest gives way and is computed again later. One prompt alone may take what it
+    needs.
     """
 
     def __init__(
@@ -109,12 +110,20 @@ class Scheduler:
     @property
     def num_held(self) -> int:
         """Tokens whose keys and values are held, or for which there is a place."""
-        return sum(trunk.used for trunk in self._trunks)
+        return sum(trunk.num_held for trunk in self._trunks)
 
     @property
     def _num_needed(self) -> int:
-        """Tokens that will be held after the next step."""
-        return self.num_held + sum(branch.num_new for branch in self._running)
+        """Tokens that will be held after the next step, if it keeps no more places for those after it."""
+        return sum(trunk.num_needed() for trunk in self._trunks)
+
+    @property
+    def _max_spare(self) -> int:
+        """Places that each trunk with branches may keep for later tokens: what the bound leaves, in equal parts."""
+        left = self._max_tokens - self._num_needed
+        if left < 0:  # one prompt alone: it need not be copied for every token
+            return self._max_tokens
+        return left // max(1, sum(bool(trunk.branches) for trunk in self._trunks))
 
     def submit(self, branch: Branch) -> None:
         """Queue a prompt; it gets a slot when there is one, and room."""
@@ -134,10 +143,10 @@ class Scheduler:
         self._admit()
         if not self._running:
             return []
-        row = Row()
+        row, max_spare = Row(), self._max_spare
         for trunk in self._trunks:
             if trunk.branches:
-                row.add(trunk)
+                row.add(trunk, max_spare)
         # All that may fail comes before the first mark it leaves.
         chosen = _chosen(row.branches, row.logits(self._model, self._features))
         row.commit()
@@ -157,7 +166,7 @@ class Scheduler:
             trunk = place.trunk
             own = branch.num_tokens - len(trunk)
             adds = own + (len(trunk) - place.num_copied if place.is_new else 0)
-            takes = own + (len(trunk) if place.is_new else 0)
+            takes = trunk.num_needed(own) - (0 if place.is_new else trunk.num_needed())
             self._evict(self._max_tokens - takes, but=trunk)
             if self._running and (num_new + adds > STEP_TOKENS or self._num_needed + takes > self._max_tokens):
                 passed.append(branch)
@@ -189,18 +198,19 @@ class Scheduler:
     def _grow(self, branch: Branch, place: _Place) -> None:
         """Give `branch` a slot and its place."""
         trunk = place.trunk
-        if place.is_new:
-            if place.source is not None:
-                trunk.make_room(branch.num_tokens - len(trunk))
-                trunk.copy_front(place.source, place.num_copied)
-                place.source.last_used = next(self._clock)
-                if branch.keep and not place.source.branches and 2 * place.num_copied >= len(place.source):
-                    self._trunks.remove(place.source)  # the conversation goes on in the new one
-            self._trunks.append(trunk)
-        if not branch.has_run:
-            branch.num_cached = trunk.num_ready
         trunk.add(branch)
         self._running.append(branch)
+        if place.is_new:
+            self._trunks.append(trunk)
+        if place.source is not None:
+            trunk.make_room(branch.num_new, self._max_spare)
+            trunk.copy_front(place.source, place.num_copied)
+            place.source.last_used = next(self._clock)
+            if branch.keep and not place.source.branches and 2 * place.num_copied >= len(place.source):
+                # The conversation goes on in the new one; the old one may have had to make room for it.
+                self._trunks = [each for each in self._trunks if each is not place.source]
+        if not branch.has_run:
+            branch.num_cached = trunk.num_ready
 
     def _give_way(self) -> None:
         """Take slots from the youngest until what the next step adds fits."""

@@ -27,6 +27,8 @@ Ints = npt.NDArray[np.int32]
 SHARED = -1  # owner of the places every branch sees
 GONE = -2  # owner of the places whose branch has left
 
+_SPARE = 16  # places kept for the next tokens when a buffer is made, most answers being short, or an eighth; ours
+
 
 @dataclass(eq=False, slots=True)
 class Branch:
@@ -97,7 +99,8 @@ class Trunk:
     """The first `length` tokens of `prompt`, and a buffer for their keys and values and those of all branches.
 
     The shared tokens take the first places, in order; every further token the next free one. `num_ready` shared tokens
-    are computed. Nothing counts until `commit`, so a step that was interrupted has changed nothing.
+    are computed. Nothing counts until `commit`, so a step that was interrupted has changed nothing. Left by its last
+    branch, its buffer is at most a quarter larger than what is in it.
     """
 
     def __init__(self, prompt: Prompt, length: int) -> None:
@@ -122,6 +125,15 @@ class Trunk:
         return self._places.used
 
     @property
+    def num_held(self) -> int:
+        """Places there are: those in use, and those kept for the next tokens."""
+        return max(self.used, self._capacity)
+
+    def num_needed(self, num_more: int = 0) -> int:
+        """Places there will be when all that is new of its branches is held, and `num_more` tokens."""
+        return max(self.num_held, self.used + sum(branch.num_new for branch in self.branches) + num_more)
+
+    @property
     def num_gone(self) -> int:
         """Places of branches that have left."""
         return int((self._places.owner[: self.used] == GONE).sum())
@@ -138,12 +150,14 @@ class Trunk:
         self.branches.append(branch)
 
     def drop(self, branch: Branch) -> None:
-        """`branch` has left; its places are free once the buffer is next made smaller or bigger."""
+        """`branch` has left; its places are free once the buffer is next made smaller or bigger, or nobody is left."""
         self.branches.remove(branch)
         branch.trunk, branch.num_computed = None, 0
         places = self._places
         if not self.branches:
             places.used = len(self)
+            if 4 * (self._capacity - self.used) > self.used:  # less is not worth a copy, and counts as held
+                self._trim()
         else:
             places.owner[places.owner == branch.number] = GONE
 
@@ -167,25 +181,29 @@ class Trunk:
         self._places.values = {i: enlarged(x, length, capacity) for i, x in places.values.items()}
         self.num_ready = length
 
-    def make_room(self, num_own: int) -> None:
-        """Room for `num_own` more tokens of branches; before the buffer grows, free places are given up if many."""
+    def make_room(self, num_own: int, max_spare: int) -> None:
+        """Room for `num_own` more tokens of branches; before the buffer grows, free places are given up if many.
+
+        Where it grows, at most `max_spare` places are kept for the tokens after these.
+        """
         if self.used + num_own > self._capacity and 2 * self.num_gone > self.used - len(self):
             self.compact()
         places = self._places
         needed = places.used + num_own
         if needed > self._capacity:
-            # The first time exactly what is asked for, and a little: most answers are short.
-            self._capacity = max(needed + 16, needed + needed // 8 if self._capacity else 0)
+            spare = max(_SPARE, needed // 8 if self._capacity else 0)
+            self._capacity = needed + min(spare, max_spare)
         if len(places.owner) < needed:
             more = needed + needed // 4 - len(places.owner)
             places.owner = np.pad(places.owner, (0, more), constant_values=GONE)
             places.position = np.pad(places.position, (0, more))
 
     def compact(self) -> None:
-        """Give up the places of branches that have left."""
+        """Give up the places of branches that have left, and those kept for the next tokens."""
         old = self._places
         index = np.flatnonzero(old.owner[: old.used] != GONE)
         if len(index) == old.used:
+            self._trim()
             return
         index_T = torch.from_numpy(index)
 
@@ -194,6 +212,15 @@ class Trunk:
 
         # One assignment, so that an interruption finds the old places or the new ones.
         self._places = _Places(kept(old.keys), kept(old.values), old.owner[index], old.position[index], len(index))
+        self._capacity = min(self._capacity, len(index))
+
+    def _trim(self) -> None:
+        """Give up the places behind those in use; buffer by buffer, so that little more is held meanwhile."""
+        self._capacity = min(self._capacity, self.used)
+        for buffers in (self._places.keys, self._places.values):
+            for layer, buffer in buffers.items():
+                if buffer.shape[2] > self.used:
+                    buffers[layer] = enlarged(buffer, self.used, self.used)
 
     def assign(self, owners: list[int], positions: list[int]) -> None:
         """Say whose the next free places will be; they count after `commit`."""
