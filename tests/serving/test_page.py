@@ -295,6 +295,24 @@ def test_a_box_is_drawn_where_the_padded_square_has_it(page: Page, api: Scripted
     page.wait("document.querySelector('#viewer').open && document.querySelector('#viewer .frame.marked')")
 
 
+def test_the_page_follows_an_answer_below_a_picture_that_comes_late(page: Page, api: ScriptedApi) -> None:
+    api.script = [["A teal field."], ["A green one."]]
+    page.look(1280, 700)
+    for number, colour in enumerate(("teal", "green"), start=1):
+        page.drop([("field.png", png(640, 480, colour))])
+        page.wait("document.querySelectorAll('#drafts li').length === 1")
+        ask(page, "What is this?")
+        answered(page, number)
+    page.wait("[...document.querySelectorAll('#thread img')].every((img) => img.naturalWidth > 0)")
+    left = "(({ scrollHeight, scrollTop, clientHeight }) => scrollHeight - scrollTop - clientHeight)"
+    page.wait(f"{left}(document.querySelector('#scroll')) < 60")
+    assert not page.run("document.querySelector('#latest').checkVisibility()")
+    page.run("document.querySelector('#scroll').scrollBy(0, -300)")
+    page.wait("document.querySelector('#latest').checkVisibility()")
+    page.click("#latest")
+    page.wait("!document.querySelector('#latest').checkVisibility()")
+
+
 def test_the_language_and_the_colours_are_the_browsers_until_switched(page: Page) -> None:
     assert page.text("h1") == ["Show it a picture"]
     light = page.run("getComputedStyle(document.body).backgroundColor")

@@ -101,8 +101,12 @@ class Page {
 
   listen() {
     const scroll = find("scroll");
+    let top = 0;
     scroll.addEventListener("scroll", () => {
-      this.following = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+      // What has grown since the page went to the end is no wish to stay behind: only going up is.
+      const atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
+      this.following = atEnd || (this.following && scroll.scrollTop >= top);
+      top = scroll.scrollTop;
       find("latest").hidden = this.following || find("empty").hidden === false;
     });
     find("latest").addEventListener("click", () => this.toEnd());
