@@ -68,6 +68,12 @@ def test_later_changes_win_and_the_recipe_itself_stays(recipe: Recipe) -> None:
     assert recipe.to_yaml() == before
 
 
+def test_a_star_is_every_stage(recipe: Recipe) -> None:
+    changed = recipe.with_changes(["stages.*.optim.lr=3e-4", "stages.instruct.optim.lr=1e-5"])
+    rates = {name: stage.optim.lr for name, stage in changed.stages.items()}
+    assert rates == {**dict.fromkeys(recipe.stages, 3e-4), "instruct": 1e-5}
+
+
 def test_a_configuration_can_be_changed_key_by_key() -> None:
     changed = recipes.find("tiny").with_changes(["model.vision.hidden_size=64"])
     assert isinstance(changed.model.vision, dict)
@@ -81,6 +87,8 @@ def test_a_configuration_can_be_changed_key_by_key() -> None:
         ("stages.align.optm.lr=1", "did you mean 'optim'"),
         ("stages.align.optim.learn=1", "stages.align.optim.learn: unknown key"),
         ("stages.align.optim.wamup=1", "did you mean 'warmup'"),
+        ("stages.*.optm.lr=1", "did you mean 'optim'"),
+        ("stages.*=1", "stages"),
         ("sed=1", "did you mean 'seed'"),
         ("name.first=1", "nothing called 'name'"),
         ("stages.align.batch_size=0", "greater than or equal to 1"),

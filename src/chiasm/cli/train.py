@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 def train(  # noqa: PLR0913, PLR0917 - one argument an option
     recipe: Annotated[str | None, typer.Argument(help="A recipe's name or a .yaml file; not needed to resume.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the run. [default: runs/NAME]")] = None,
-    changes: Annotated[list[str] | None, typer.Option("--set", help="a.b=value; repeatable.", metavar="A.B=V")] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="a.b=value, stages.*.b=value; repeatable.", metavar="A.B=V")
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe as YAML and stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. [default: best here]")] = None,

@@ -5,7 +5,7 @@ A recipe is written and read as YAML without loss. Unknown keys are refused with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -270,17 +270,28 @@ class Recipe(_Value):
             raise UserError(f"{where}: " + "; ".join(_explained(cls, e["loc"], e) for e in error.errors())) from None
 
     def with_changes(self, assignments: list[str]) -> Recipe:
-        """The recipe with `a.b=value` applied; values are YAML. Raises `UserError` for unknown paths."""
+        """The recipe with `a.b=value` applied; values are YAML. Raises `UserError` for unknown paths.
+
+        `stages.*.` stands for every stage.
+        """
         tree = self.model_dump(mode="json")
         for assignment in assignments:
             path, equals, text = assignment.partition("=")
             if not equals or not path:
                 raise UserError(f"--set {assignment!r}: expected a.b=value, as in --set stages.align.optim.lr=2e-3")
             try:
-                _assign(tree, path.split("."), _scalar(yaml.load(text, Loader=PlainLoader)), assignment)
+                value = _scalar(yaml.load(text, Loader=PlainLoader))
+                for each in _paths(path, self.stages):
+                    _assign(tree, each.split("."), value, assignment)
             except (yaml.YAMLError, ValueError, RecursionError) as error:
                 raise UserError(f"--set {assignment[:200]!r}: the value is not YAML: {error}") from None
         return Recipe.parse(tree, "--set")
+
+
+def _paths(path: str, stages: Iterable[str]) -> list[str]:
+    """What a path names: itself, or the same in every stage."""
+    every = "stages.*."
+    return [path.replace(every, f"stages.{stage}.", 1) for stage in stages] if path.startswith(every) else [path]
 
 
 def _scalar(value: Any) -> Any:
