@@ -48,10 +48,10 @@ _Questions = Iterator[Question]
 
 
 def drills(picture: Picture, partner: Picture | None) -> Iterator[tuple[Drill, Record]]:
-    """The records of a picture; of two partners the first is looked through together with the other."""
+    """The records of a picture; it is looked through together with `partner`, where there is one."""
     for number, drill in enumerate(DRILLS):
-        codes = LANGUAGES if drill in _IN_BOTH_LANGUAGES else (LANGUAGES[(picture.number + number) % 2],)
-        for language in codes:
+        one = LANGUAGES[(picture.number + number) % 2]
+        for language in LANGUAGES if drill in _IN_BOTH_LANGUAGES else (one,):
             rng = picture.stream(f"drill {drill} {language.code}")
             found = _record(drill, picture, partner, language, rng)
             if found is not None:
