@@ -22,7 +22,7 @@ _DRILLS = {
     "numbers": 0.8,
     "options": 0.75,
     "pairs": 0.5,
-    "together": 0.6,
+    "together": 0.7,
 }
 
 

@@ -39,6 +39,8 @@ _ONE_COUNTED = 0.12  # how often a thing of which there is one is counted: else 
 _KIND_FIRST, _OF_TWO, _AROUND = 0.5, 0.5, 0.4  # of the records of options: what is there, sides, the place or weather
 _LIKE = {"colour": 4.0, "count": 3.0, "action": 2.0, "state": 2.0, "holds": 1.0}
 _SAID = {"existence": 4.0, "colour": 2.0, "count": 1.5, "action": 1.0, "state": 1.0, "wears": 1.0, "described": 1.0}
+_AROUND_IT = ("place", "weather", "time")
+_OTHERWISE = ("wears", "size", "state", "action", "holds", "facing")
 _TRIES = 3
 _MORE_ABSENT = 4
 _COMPARED = 6  # questions about two pictures
@@ -143,7 +145,7 @@ def _options(sight: Sight, language: Language, rng: random.Random) -> _Questions
                 yield question
                 break
     if rng.random() < _AROUND:
-        yield from _with_letters(rng.choice(("place", "weather", "time")), sight, language, rng)
+        yield from _with_letters(rng.choice(_AROUND_IT), sight, language, rng)
 
 
 def _sentences(sight: Sight, language: Language, rng: random.Random) -> _Questions:
@@ -163,10 +165,22 @@ def _sentences(sight: Sight, language: Language, rng: random.Random) -> _Questio
                 drafts.append((wanted, draft))
                 break
     if rng.random() < _AROUND:
-        wanted = rng.choice(("place", "weather", "time"))
+        wanted = rng.choice(_AROUND_IT)
         draft = draft_at(sight, wanted, language, rng)
         drafts += [(wanted, draft)] if draft is not None else []
     yield from (Question(wanted, draft.question, draft.sentence, "long") for wanted, draft in drafts)
+
+
+def _seldom(sight: Sight, language: Language, rng: random.Random) -> _Questions:
+    """What no drill asks in a word: place, time and weather, and what else things are like."""
+    for wanted in rng.sample(_AROUND_IT, len(_AROUND_IT)):
+        yield from _asked(wanted, sight, language, rng)
+    for kind in _kinds(sight, rng)[: _MOST - 2]:
+        for wanted in rng.sample(_OTHERWISE, len(_OTHERWISE)):
+            question = next(_asked(wanted, _only(sight, kind), language, rng), None)
+            if question is not None:
+                yield question
+                break
 
 
 def _practised(sight: Sight, language: Language, rng: random.Random) -> _Questions:
@@ -180,17 +194,20 @@ _ASKED: Mapping[str, Callable[[Sight, Language, random.Random], _Questions]] = {
     "numbers": _numbers,
     "options": _options,
     "sentences": _sentences,
+    "seldom": _seldom,
     "practised": _practised,
 }
+# Half of it is what the drills do not ask in a word: without that, it is forgotten.
 _TOGETHER = {
-    "letters": 1.0,
-    "boxes": 1.5,
+    "letters": 0.7,
+    "boxes": 1.0,
     "sides": 2.0,
     "numbers": 1.5,
-    "options": 2.5,
+    "options": 3.5,
     "pairs": 1.0,
-    "sentences": 1.5,
-    "practised": 2.0,
+    "sentences": 2.0,
+    "seldom": 3.0,
+    "practised": 8.0,
 }
 
 
