@@ -4,8 +4,7 @@ The papers begin with a tower that can see and a language model that can talk. H
 (a tower and a text encoder, by contrast), `language` is the part of Vicuna (a language model that has read and talked,
 in English and Chinese, about scenes told in words). Then come the two stages of LLaVA, unchanged: `align` trains the
 connector alone on descriptions, `instruct` connector and language model on the mixture. `practice` goes on with short
-questions that do not give each other away: a model from nothing has to be made to look. What it does not learn there is
-drilled, a skill a stage, and at last all `together`. Sizes and rates chosen by us.
+questions that do not give each other away: a model from nothing has to be made to look. Sizes and rates chosen by us.
 """
 
 from __future__ import annotations
@@ -14,16 +13,6 @@ from chiasm.models.device import computes_bfloat16
 from chiasm.training.config import Contrast, Data, Model, Optim, Recipe, Stage, Vocabulary
 
 _WORLD = "runs/world"  # what `chiasm data scenes --out` wrote
-# Epochs of each drill, in their order: letters for what is there come before letters for everything else.
-_DRILLS = {
-    "letters": 0.6,
-    "boxes": 1.2,
-    "sides": 0.9,
-    "numbers": 0.8,
-    "options": 0.75,
-    "pairs": 0.5,
-    "together": 0.7,
-}
 
 
 def recipe(world: str = _WORLD) -> Recipe:
@@ -113,27 +102,18 @@ def recipe(world: str = _WORLD) -> Recipe:
                 features="cache",
                 optim=Optim(lr=5e-4, betas=(0.9, 0.98)),
             ),
-            "practice": _asked_briefly(f"{world}/practice_train.json", images, epochs=1.3),
-            **{
-                drill: _asked_briefly(f"{world}/drills/{drill}_train.json", images, epochs)
-                for drill, epochs in _DRILLS.items()
-            },
+            "practice": Stage(
+                trains=("connector", "language"),
+                data=Data(records=f"{world}/practice_train.json", images=images),
+                template="chatml",
+                batch_size=32,
+                epochs=1.3,
+                max_length=1024,
+                pack=True,
+                row_length=2048,
+                features="cache",
+                optim=Optim(lr=7e-4, betas=(0.9, 0.98)),
+            ),
         },
         save_every=500,
-    )
-
-
-def _asked_briefly(records: str, images: str, epochs: float) -> Stage:
-    """Connector and language model on questions with short answers."""
-    return Stage(
-        trains=("connector", "language"),
-        data=Data(records=records, images=images),
-        template="chatml",
-        batch_size=32,
-        epochs=epochs,
-        max_length=1024,
-        pack=True,
-        row_length=2048,
-        features="cache",
-        optim=Optim(lr=7e-4, betas=(0.9, 0.98)),
     )

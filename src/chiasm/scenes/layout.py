@@ -57,10 +57,6 @@ class WrittenWorld:
         """After stage 2, for a small model: short questions that do not give each other away."""
         return self.folder / "practice_train.json"
 
-    def drill_train(self, drill: str) -> Path:
-        """After practice: one skill of `drills.DRILLS`."""
-        return self.folder / "drills" / f"{drill}_train.json"
-
     @property
     def text_train(self) -> Path:
         """For the language model alone."""

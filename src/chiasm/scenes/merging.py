@@ -16,7 +16,6 @@ from typing import IO
 
 from chiasm.atomic import new_file
 from chiasm.scenes.formats import coco, vqa
-from chiasm.scenes.formats.drills import DRILLS
 from chiasm.scenes.formats.picture import LANGUAGES, Record
 from chiasm.scenes.formats.pope import POPE_SPLITS, Content, pope
 from chiasm.scenes.layout import WrittenWorld
@@ -35,9 +34,6 @@ def merge(files: WrittenWorld, seed: int, shards: Sequence[Shard]) -> dict[str, 
     merger.put(files.instruct_train, _whole(merger.array("train", "instruct")), merger.num["train", "instruct"])
     merger.put(files.mixture_train, _whole(merger.array("train", "mixture")), merger.num["train", "mixture"])
     merger.put(files.practice_train, _whole(merger.array("train", "practice")), merger.num["train", "practice"])
-    for drill in DRILLS:
-        section = f"drill_{drill}"
-        merger.put(files.drill_train(drill), _whole(merger.array("train", section)), merger.num["train", section])
     merger.put(files.text_train, _whole(merger.array("text", "text")), merger.num["text", "text"])
     for split in HELD_OUT:
         merger.benchmarks(split)

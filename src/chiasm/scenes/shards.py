@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chiasm.atomic import new_file
 from chiasm.scenes.drawing.compose import draw
-from chiasm.scenes.formats import coco, drills, mixture, pope, practice, stages, vqa
+from chiasm.scenes.formats import coco, mixture, pope, practice, stages, vqa
 from chiasm.scenes.formats.picture import LANGUAGES, Picture, Record
 from chiasm.scenes.formats.png import png
 from chiasm.scenes.formats.questions import Examiner
@@ -111,7 +111,6 @@ def _lessons(picture: Picture, partner: Picture | None) -> Iterator[Line]:
     yield from (("instruct", record) for record in stages.instruct(picture))
     yield from (("mixture", record) for record in mixture.mixture(picture, partner))
     yield from (("practice", record) for record in practice.practice(picture, partner))
-    yield from ((f"drill_{drill}", record) for drill, record in drills.drills(picture, partner))
 
 
 def _examination(split: str, picture: Picture, partner: Picture | None, examiners: list[Examiner]) -> Iterator[Line]:

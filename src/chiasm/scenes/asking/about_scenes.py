@@ -40,10 +40,6 @@ _WHICH: Ways = {
     ),
     "zh": ("图中有下面哪一样：{choices}？", "你能看到哪一样：{choices}？", "图里有什么：{choices}？"),
 }
-_WHICH_OF_THESE: Ways = {
-    "en": ("Which of these can you see?", "Which of these is there?", "Which of these is in the picture?"),
-    "zh": ("图中有下面哪一样？", "你能看到哪一样？", "下面哪一样在图里？"),
-}
 _MOST_CHOICES = 3
 _CHOSEN = 0.6  # of the choices that a coin does not make anyway: a fifth has none
 _HOW_MANY: Ways = {
@@ -144,34 +140,14 @@ def which_is_there(kinds: Sequence[str], right: str | None, language: Language, 
     if language.code == "en":
         named = [language.a(Look(kind)) for kind in kinds]
         choices = f"{', '.join(named[:-1])} or {named[-1]}"
-        answer, none = language.name(right) if right else "none", "There is none of these."
+        answer = language.name(right) if right else "none"
+        told = f"There is {language.a(Look(right))} in the picture." if right else "There is none of these."
     else:
         names = [language.name(kind) for kind in kinds]
         choices = f"{'、'.join(names[:-1])}还是{names[-1]}"
-        answer, none = language.name(right) if right else "都没有", "这些图中都没有。"
-    told = _there_is(language, Look(right)) if right else none
+        answer = language.name(right) if right else "都没有"
+        told = f"图中有{language.several(Look(right), None)}。" if right else "这些图中都没有。"
     return Draft(say(language, rng, _WHICH, choices=choices), answer, told)
-
-
-def which_of_these(wrong: Sequence[str], right: str, language: Language, rng: random.Random) -> Draft:
-    """Which of these kinds is there? The choices are not in the question: it is one to be asked with options."""
-    told, others = _there_is(language, Look(right)), tuple(map(language.name, wrong))
-    return Draft(say(language, rng, _WHICH_OF_THESE), language.name(right), told, others)
-
-
-def which_described(sight: Sight, language: Language, rng: random.Random) -> Draft | None:
-    """Which of these is there, where all are of one kind: a red dog or a black dog? To be asked with options."""
-    for thing in sight.shuffled(rng):
-        fields = _tellable(thing) if _sure(sight, thing.kind) else []
-        if not fields:
-            continue
-        field = rng.choice(fields)
-        wrong = [look for look in _others(thing, field) if look.count(sight.scene) == 0]
-        if wrong:
-            right = Look.at(thing, field)
-            named = tuple(language.a(look) for look in rng.sample(wrong, len(wrong)))
-            return Draft(say(language, rng, _WHICH_OF_THESE), language.a(right), _there_is(language, right), named)
-    return None
 
 
 def ask_count(sight: Sight, language: Language, rng: random.Random, _yes: bool) -> Draft | None:
@@ -279,19 +255,15 @@ def _swapped(sight: Sight, thing: Thing, rng: random.Random) -> Look | None:
     if not fields or not _sure(sight, thing.kind):
         return None
     field = rng.choice(fields)
-    looks = [look for look in _others(thing, field) if look.count(scene) == 0]
+    kind = thing.about
+    possible = {"colour": kind.colours, "action": kind.actions, "state": kind.states}[field]
+    looks = [Look(kind.name, **{field: value}) for value in possible]
+    looks = [look for look in looks if look.count(scene) == 0]
     if field == "colour":
         there = {other.colour for other in scene.things}
         near = [look for look in looks if look.colour in there]
         looks = near if near and rng.random() < 0.7 else looks
     return rng.choice(looks) if looks else None
-
-
-def _others(thing: Thing, field: str) -> list[Look]:
-    """Things of its kind with each value that this field can have."""
-    kind = thing.about
-    possible = {"colour": kind.colours, "action": kind.actions, "state": kind.states}[field]
-    return [Look(kind.name, **{field: value}) for value in possible]
 
 
 def _tellable(thing: Thing) -> list[str]:
@@ -334,12 +306,6 @@ def _on_table_counted(sight: Sight, language: Language, rng: random.Random) -> D
         told = f"There are {counted} things on {the}." if language.code == "en" else f"{the}上有{_two(counted)}样东西。"
         return Draft(say(language, rng, _HOW_MANY_ON, the=the), str(number), told, _other_numbers(number))
     return None
-
-
-def _there_is(language: Language, look: Look) -> str:
-    if language.code == "zh":
-        return f"图中有{language.several(look, None)}。"
-    return f"There is {language.a(look)} in the picture."
 
 
 def _two(counted: str) -> str:

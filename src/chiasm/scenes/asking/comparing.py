@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from chiasm.scenes.asking.about_scenes import MOST_COUNTED
 from chiasm.scenes.asking.question import Question
 from chiasm.scenes.asking.sight import Sight
-from chiasm.scenes.asking.wording import Ways, say, there_is
+from chiasm.scenes.asking.wording import Ways, say
 from chiasm.scenes.kinds import KINDS
 from chiasm.scenes.scene import Scene
 from chiasm.scenes.telling.language import Language, Look
@@ -42,16 +42,6 @@ _HAS_ANY: Ways = {
         "{bare}在哪张图里：第一张、第二张、两张都有还是都没有？",
     ),
 }
-_IS_IN: Mapping[str, Ways] = {
-    "first": {
-        "en": ("Is there {a} in the first picture?", "Does the first picture show {a}?"),
-        "zh": ("第一张图里有{bare}吗？", "第一张图里有没有{bare}？"),
-    },
-    "second": {
-        "en": ("Is there {a} in the second picture?", "Does the second picture show {a}?"),
-        "zh": ("第二张图里有{bare}吗？", "第二张图里有没有{bare}？"),
-    },
-}
 _MORE: Ways = {
     "en": ("Which picture has more {names}, the first or the second?", "In which picture are there more {names}?"),
     "zh": ("哪张图里的{bare}更多，第一张还是第二张？", "两张图中哪一张的{bare}更多？"),
@@ -63,10 +53,6 @@ _SETTING: Ways = {
     ),
     "zh": ("哪张图是{setting}，第一张还是第二张？", "两张图中哪一张是{setting}？"),
 }
-_WHETHER = 0.35  # of the questions to look through two pictures: whether a thing is in one of them
-_ALIKE = 0.3  # of those: of what is in both pictures or in none
-_ANY = 0.25  # of the others: both and neither may be the answer
-_LAST = 0.6  # how often one about number or place follows
 
 
 def compare(first: Scene, second: Scene, language: Language, rng: random.Random) -> Question | None:
@@ -78,61 +64,6 @@ def compare(first: Scene, second: Scene, language: Language, rng: random.Random)
         if question is not None:
             return question
     return None
-
-
-def look_through(first: Scene, second: Scene, language: Language, rng: random.Random, most: int) -> Iterator[Question]:
-    """At most so many questions about what is in which picture, none of which tells the answer of another.
-
-    Every kind is named once. A coin decides each time between answers that the pictures allow.
-    """
-    sights = (Sight.of(first), Sight.of(second))
-    found: dict[str, list[Look]] = {"first": [], "second": [], "both": [], "neither": []}
-    looks = _looks(sights)
-    for look in rng.sample(looks, len(looks)):
-        answer = _WHICH.get((_shown(sights[0], look), _shown(sights[1], look)))
-        if answer is not None:
-            found[answer].append(look)
-    named: set[str | None] = set()
-    for _ in range(most):
-        for answer, looks in found.items():
-            found[answer] = [look for look in looks if look.kind not in named]
-        asked = _looked(found, language, rng)
-        if asked is not None:
-            named.add(asked[0].kind)
-            yield asked[1]
-    if rng.random() < _LAST:
-        rest = (sights[0].without(named), sights[1].without(named))
-        last = rng.choice((_which_has_more, _which_setting))(rest, language, rng)
-        if last is not None:
-            yield last
-
-
-def _looked(
-    found: Mapping[str, Sequence[Look]], language: Language, rng: random.Random
-) -> tuple[Look, Question] | None:
-    """One of the looks, which are sorted by the picture that has them, with a question about it."""
-    one, other = rng.sample(("first", "second"), 2)
-    if rng.random() < _WHETHER:
-        alike = rng.random() < _ALIKE
-        answers = ("both", "neither") if alike else (one, other)
-        if not all(found[answer] for answer in answers):
-            return None
-        answer = rng.choice(answers)
-        look = rng.choice(found[answer])
-        question = say(language, rng, _IS_IN[one], **_named(look, language))
-        return look, Question("compare", question, there_is(language, answer in (one, "both")), "short")
-    any_answer = rng.random() < _ANY
-    possible = [answer for answer, looks in found.items() if looks and (any_answer or answer in (one, other))]
-    if len(possible) < (3 if any_answer else 2):
-        return None
-    answer = rng.choice(possible)
-    look = rng.choice(found[answer])
-    ways = _HAS_ANY if any_answer else _HAS
-    return look, _answered(say(language, rng, ways, **_named(look, language)), answer, language)
-
-
-def _named(look: Look, language: Language) -> dict[str, str]:
-    return {"a": language.a(look), "bare": language.several(look, None)}
 
 
 def _which_has(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Question | None:
@@ -149,7 +80,8 @@ def _which_has(sights: tuple[Sight, Sight], language: Language, rng: random.Rand
     answer = rng.choices(possible, [weights[answer] for answer in possible])[0]
     look = rng.choice(found[answer])
     ways = _HAS_ANY if any_answer else _HAS
-    return _answered(say(language, rng, ways, **_named(look, language)), answer, language)
+    question = say(language, rng, ways, a=language.a(look), bare=language.several(look, None))
+    return _answered(question, answer, language)
 
 
 def _which_has_more(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Question | None:

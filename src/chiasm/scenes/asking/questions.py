@@ -75,16 +75,6 @@ def draft_at(sight: Sight, kind: str, language: Language, rng: random.Random, ye
     return _DRAFTED[kind](sight, language, rng, rng.random() < 0.5 if yes is None else yes)
 
 
-def with_letters(draft: Draft, rng: random.Random, number: int | None = None) -> Question:
-    """The drafted question with at most `number` options, None: any; there must be answers that would be wrong."""
-    number = min(rng.choice((2, 3, 4, 4)) if number is None else number, len(draft.wrong) + 1)
-    # The first are the likelier ones to be mistaken for it.
-    options = [draft.answer, *rng.sample(draft.wrong[:8], number - 1)]
-    rng.shuffle(options)
-    letter = LETTERS[options.index(draft.answer)]
-    return Question("option", draft.question, letter, "option", tuple(options))
-
-
 def with_recognised(question: Question, scene: Scene, rng: random.Random) -> Question:
     """The same question with the words that a reading machine would have found in the picture, in any order."""
     words = [thing.text for thing in scene.things if thing.text]
@@ -97,5 +87,10 @@ def _ask_option(sight: Sight, language: Language, rng: random.Random, kinds: Seq
         draft = draft_at(sight, kind, language, rng)
         if draft is None or not draft.wrong:
             continue
-        return with_letters(draft, rng)
+        number = min(rng.choice((2, 3, 4, 4)), len(draft.wrong) + 1)
+        # The first are the likelier ones to be mistaken for it.
+        options = [draft.answer, *rng.sample(draft.wrong[:8], number - 1)]
+        rng.shuffle(options)
+        letter = LETTERS[options.index(draft.answer)]
+        return Question("option", draft.question, letter, "option", tuple(options))
     return None

@@ -33,15 +33,6 @@ _OVER: Ways = {
     "en": ("Is {first} above or below {second}?", "Where is {first}: above or below {second}?"),
     "zh": ("{first}在{second}的上方还是下方？",),
 }
-_IN_HALF: Ways = {
-    "en": (
-        "Is {the} in the left or the right half of the picture?",
-        "Which half of the picture is {the} in, left or right?",
-        "Where in the picture is {the}: left or right?",
-    ),
-    "zh": ("{the}在图片的左半边还是右半边？", "{the}在图中偏左边还是偏右边？", "{the}在画面的左边还是右边？"),
-}
-_MIDDLE = (0.42, 0.58)  # where nobody would say either
 _IS_BESIDE: Ways = {"en": ("Is {first} {relation} {second}?",), "zh": ("{first}在{second}的{relation}吗？",)}
 _ON_TABLE: Ways = {
     "en": ("What is on {the}?", "What is standing on {the}?", "What can you see on {the}?"),
@@ -97,26 +88,6 @@ def ask_side(sight: Sight, language: Language, rng: random.Random, yes: bool) ->
             question = say(language, rng, ways, first=names[0], second=names[1])
             sides = _SIDES[language.code]
             return Draft(question, sides[told], capital(so), (sides[_OPPOSITE[told]],))
-    return None
-
-
-def ask_half(sight: Sight, language: Language, rng: random.Random, left: bool) -> Draft | None:
-    """In which half of the picture is a thing? One on the wished-for side comes first."""
-    sides: list[Relation] = ["left of", "right of"] if left else ["right of", "left of"]
-    for side in sides:
-        for thing in sight.shuffled(rng):
-            middle, _ = thing.box.centre
-            there = middle < _MIDDLE[0] if side == "left of" else middle > _MIDDLE[1]
-            look = sight.only(thing, rng) if there else None
-            if look is None:
-                continue
-            the, words = the_one(language, look), _SIDES[language.code]
-            if language.code == "en":
-                told = f"{the} is in the {words[side]} half of the picture."
-            else:
-                told = f"{the}在图片的{words[side]}。"
-            question = say(language, rng, _IN_HALF, the=the)
-            return Draft(question, words[side], capital(told), (words[_OPPOSITE[side]],))
     return None
 
 

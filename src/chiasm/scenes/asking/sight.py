@@ -41,10 +41,6 @@ class Sight:
     def of(cls, scene: Scene) -> Sight:
         return cls(scene, tuple(thing for thing in scene.things if hidden(scene, thing) <= _MOST_HIDDEN))
 
-    def without(self, kinds: Collection[str | None]) -> Sight:
-        """The same with nothing of these kinds to be asked about."""
-        return Sight(self.scene, tuple(thing for thing in self.seen if thing.kind not in kinds))
-
     def shuffled(self, rng: random.Random) -> list[Thing]:
         return rng.sample(self.seen, len(self.seen))
 

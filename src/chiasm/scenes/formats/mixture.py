@@ -51,10 +51,9 @@ def mixture(picture: Picture, partner: Picture | None) -> Iterator[Record]:
         yield _about(picture, f"more_{name}", turns, third)
 
 
-def another(picture: Picture, language: Language, purpose: str, *, short: bool = True) -> Record:
-    """A record more of the kinds that come second, of its own for each `purpose`; without `short`, a longer one."""
-    shares = {name: share for name, share in _SECOND.items() if short or name not in _OF_SHORT_ANSWERS}
-    name, turns = _drawn(picture.stream(f"{purpose} drawn"), shares)
+def another(picture: Picture, language: Language, purpose: str) -> Record:
+    """A record more of the kinds that come second, of its own for each `purpose`."""
+    name, turns = _drawn(picture.stream(f"{purpose} drawn"), _SECOND)
     return _about(picture, name, turns, language, purpose)
 
 
@@ -128,7 +127,6 @@ _SECOND: dict[str, tuple[float, _Turns]] = {
     "reasons": (7, _reasons),
     "caption": (6, _caption),
 }
-_OF_SHORT_ANSWERS = ("more_short", "regions")
 _THIRD: dict[str, tuple[float, _Turns]] = {
     "compare": (45, _short),
     "regions": (30, _regions),

@@ -58,8 +58,9 @@ def practice(picture: Picture, partner: Picture | None) -> Iterator[Record]:
     """The records of a picture; of two partners the first is compared with the other."""
     for language in LANGUAGES:
         rng = picture.stream(f"practice {language.code}")
-        asked = asked_once(short_questions(picture.scene, language, rng))
-        if asked:
+        questions = [*_there(picture.scene, language, rng), *_like(picture.scene, language, rng)]
+        if questions:
+            asked = asked_once(sorted(questions, key=lambda question: _ORDER[question.style]))
             yield record(f"practice_{picture.digits}_{language.code}", turns_of(asked, language), [picture.file])
     if partner and picture.number % 2 == 0:
         language = LANGUAGES[picture.number // 2 % 2]
@@ -73,17 +74,11 @@ def practice(picture: Picture, partner: Picture | None) -> Iterator[Record]:
     if picture.number % _LONGER_EVERY == 0:
         yield another(picture, language, "practice longer")
     elif picture.number % _LONGER_EVERY == 1:
-        turn = told(picture, language, picture.stream("practice told"))
+        turn = _told(picture, language, picture.stream("practice told"))
         yield record(f"told_{picture.digits}_{language.code}", [turn], [picture.file])
 
 
-def short_questions(scene: Scene, language: Language, rng: random.Random) -> list[Question]:
-    """What is there, then what it is like."""
-    questions = [*_there(scene, language, rng), *_like(scene, language, rng)]
-    return sorted(questions, key=lambda question: _ORDER[question.style])
-
-
-def told(picture: Picture, language: Language, rng: random.Random) -> Turn:
+def _told(picture: Picture, language: Language, rng: random.Random) -> Turn:
     """A request as people write them, and what there is to say."""
     scene, code = picture.scene, language.code
     (wanted,) = rng.choices(list(_TOLD), weights=list(_TOLD.values()))
@@ -110,17 +105,17 @@ def _there(scene: Scene, language: Language, rng: random.Random) -> Iterator[Que
             return
         if rng.random() < _CHOICES:
             right = there.pop()
-            kinds = [right, *(taken(absent, scene, rng) for _ in range(rng.choice((1, 1, 2))))]
+            kinds = [right, *(_taken(absent, scene, rng) for _ in range(rng.choice((1, 1, 2))))]
             rng.shuffle(kinds)
             kind, draft = "choice", which_is_there(kinds, right, language, rng)
         else:
             yes = rng.random() < 0.5
-            look = Look(there.pop() if yes else taken(absent, scene, rng))
+            look = Look(there.pop() if yes else _taken(absent, scene, rng))
             kind, draft = "existence", is_there(sight, look, language, rng, yes)
         yield Question(kind, draft.question, draft.answer, "short")
 
 
-def taken(absent: list[str], scene: Scene, rng: random.Random) -> str:
+def _taken(absent: list[str], scene: Scene, rng: random.Random) -> str:
     """One of `absent`, which no longer has it."""
     fitting = [kind for kind in absent if scene.place in BY_NAME[kind].places]
     kind = rng.choice(fitting if fitting and rng.random() < _FITTING else absent)
