@@ -14,6 +14,7 @@ from chiasm.generation.one_by_one import OneByOne
 from chiasm.generation.prompt import Prompt
 from chiasm.generation.sampling import Decoding
 from chiasm.generation.scheduler import Event, Scheduler
+from chiasm.generation.trunk import Branch
 from chiasm.models.llava import Llava
 from tests.generation.tiny import LANGUAGE, NUM_PATCHES, ours, prompt
 
@@ -158,15 +159,21 @@ def test_what_answers_needed_is_given_back_when_the_last_has_left(cancelled: boo
     assert again.ids == list(engine.stream(again.prompt, GREEDY))
 
 
-def test_a_conversation_that_its_own_next_turn_pushes_out_goes_on() -> None:
-    engine = Engine(ours())
-    stepper = scheduler(engine, max_tokens=20)
+def two_turns(engine: Engine, stepper: Scheduler) -> tuple[Branch, Branch]:
+    """A question about a picture, answered, and the next in the same conversation."""
     first = engine.branch(prompt([1, 5], "3", [7, 8, 9]), Decoding(6), keep=True)
     stepper.submit(first)
     drain(stepper)
     second = engine.branch(prompt([1, 5], "3", [7, 8, 9, *first.ids, 30, 31]), GREEDY, keep=True)
     stepper.submit(second)
     drain(stepper)
+    return first, second
+
+
+def test_a_conversation_that_its_own_next_turn_pushes_out_goes_on() -> None:
+    engine = Engine(ours())
+    stepper = scheduler(engine, max_tokens=20)
+    first, second = two_turns(engine, stepper)
     assert second.num_cached == len(first.prompt.ids) + 5
     assert second.ids == list(engine.stream(second.prompt, GREEDY))
 
@@ -224,12 +231,7 @@ def test_a_later_question_about_a_picture_finds_it_computed() -> None:
 def test_a_kept_answer_is_found_by_the_next_turn() -> None:
     engine = Engine(ours())
     stepper = scheduler(engine)
-    first = engine.branch(prompt([1, 5], "3", [7, 8, 9]), Decoding(6), keep=True)
-    stepper.submit(first)
-    drain(stepper)
-    second = engine.branch(prompt([1, 5], "3", [7, 8, 9, *first.ids, 30, 31]), GREEDY, keep=True)
-    stepper.submit(second)
-    drain(stepper)
+    first, second = two_turns(engine, stepper)
     assert second.num_cached == len(first.prompt.ids) + 5  # the last token of an answer is never computed
     assert second.ids == list(engine.stream(second.prompt, GREEDY))
     third = engine.branch(prompt([1, 5], "3", [7, 8, 9, *first.ids, 30, 31, *second.ids, 40]), GREEDY)
