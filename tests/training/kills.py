@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python -m tests.training.kills --kills 20 FOLDER
 
 Each run is killed once: at a moment of the clock, inside a save, or between two stages; then it is resumed to its end
-and compared with one that nothing stopped. Three stages, the last with adapters and dropout; no stage draws anything
-else (there is no augmentation of pictures). One thread, since sums over several round differently.
+and compared with one that nothing stopped. Three stages; pictures are augmented where there are any, and the last stage
+has adapters with dropout. One thread, since sums over several round differently.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from chiasm.training.config import Recipe
 from chiasm.training.run import run
 from tests.training import micro
 
+AUGMENT = "{brightness: 0.4, contrast: 0.4, saturation: 0.4, crop: 0.2}"
 KINDS = ("any time", "any time", "in a save", "between stages")
 
 
 def recipe(folder: Path) -> Recipe:
-    """A checkpoint a step, samples that are left out before and during training, dropout in the last stage."""
+    """A checkpoint a step, samples left out before and during training, augmented pictures, dropout at the end."""
     world = write_world(folder / "world", num=5, num_val=1, num_test=1, num_text=10, size=64, workers=1).folder
     records = micro.records(world)
     records[3] = {**records[3], "image": "absent.png"}
@@ -42,6 +43,8 @@ def recipe(folder: Path) -> Recipe:
         f"stages.instruct.data.records={folder / 'records.json'}",
         "stages.instruct.data.max_dropped=0.5",
         "stages.instruct.lora={rank: 2, alpha: 4, dropout: 0.2}",
+        f"stages.align.augment={AUGMENT}",
+        f"stages.instruct.augment={AUGMENT}",
         "stages.talk.steps=2",
         "stages.align.steps=2",
         "stages.instruct.steps=5",  # 20 samples of 15: into the second epoch

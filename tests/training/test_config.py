@@ -10,7 +10,7 @@ import yaml
 
 from chiasm import recipes
 from chiasm.errors import UserError
-from chiasm.training.config import Recipe
+from chiasm.training.config import Augment, Recipe
 
 _DATA = {"records": "r.json", "images": "photos"}
 _STAGE: dict[str, Any] = {"trains": ["connector"], "data": _DATA, "batch_size": 8, "optim": {"lr": 1e-3}}
@@ -27,7 +27,7 @@ def _with(path: str, value: Any) -> dict[str, Any]:
     node = tree
     *way, last = path.split(".")
     for key in way:
-        node = node[key]
+        node = node.setdefault(key, {})
     node[last] = value
     return tree
 
@@ -70,13 +70,16 @@ def test_numbers_as_people_write_them(number: str, tmp_path: Path) -> None:
         ("stages.align.data.image", "images"),
         ("stages.align.optim.learning_rat", None),
         ("stages.align.optim.warm_up", "warmup"),
+        ("stages.align.augment", None),
     ],
 )
 def test_an_unknown_key_is_refused_at_every_level(path: str, nearest: str | None) -> None:
-    value = {"records": ["r.json"], "sise": 400} if path == "model.vocabulary" else 1
-    message = _refusal(_with(path, value))
+    wrong = {"model.vocabulary": {"records": ["r.json"], "sise": 400}, "stages.align.augment": {"brightnes": 0.1}}
+    message = _refusal(_with(path, wrong.get(path, 1)))
     if path == "model.vocabulary":
         path, nearest = "model.vocabulary.Vocabulary.sise", "size"
+    if path == "stages.align.augment":
+        path, nearest = "stages.align.augment.brightnes", "brightness"
     assert f"{path}: unknown key" in message
     if nearest:
         assert f"did you mean '{nearest}'" in message
@@ -131,6 +134,10 @@ def test_all_wrong_fields_are_named_at_once() -> None:
         ("save_every", 0, "greater than or equal to 1"),
         ("keep_checkpoints", 0, "greater than or equal to 1"),
         ("workers", 0, "greater than or equal to 1"),
+        ("stages.align.augment.brightness", 1.5, "less than or equal to 1"),
+        ("stages.align.augment.contrast", -0.1, "greater than or equal to 0"),
+        ("stages.align.augment.saturation", True, "number"),
+        ("stages.align.augment.crop", 0.5, "less than 0.5"),
         ("seed", 1 << 64, "less than"),
         ("precision", "float8", "'float32' or 'bfloat16'"),
         ("stages", {}, "at least 1 item"),
@@ -164,6 +171,26 @@ def test_an_objective_with_an_order_of_its_own_takes_no_other() -> None:
     assert Recipe.parse(tree, "here").stages["align"].data.order == "short_first"
     tree["stages"]["align"]["objective"] = "patches"
     assert "data.order" in _refusal(tree)
+
+
+def test_augmented_pictures_go_where_they_can() -> None:
+    augment = {"brightness": 0.2, "contrast": 0.3, "saturation": 0.4, "crop": 0.1}
+    tree = _with("stages.align.augment", augment)
+    recipe = Recipe.parse(tree, "here")
+    assert recipe.stages["align"].augment == Augment(**augment)
+    assert Recipe.parse(yaml.safe_load(recipe.to_yaml()), "here") == recipe
+    stage = tree["stages"]["align"]
+    stage["features"] = "cache"
+    assert "other pixels each time: leave 'features: cache' out" in _refusal(tree)
+    del stage["features"]
+    stage["objective"] = "patches"
+    assert "objective 'patches' changes no pictures: leave 'augment' out" in _refusal(tree)
+    stage |= {"objective": "clip", "contrast": {"instances": "boxes.json"}}
+    assert "augment.crop would move what the boxes" in _refusal(tree)
+    stage["augment"] = {**augment, "crop": 0}
+    assert Recipe.parse(tree, "here").stages["align"].augment == Augment(**{**augment, "crop": 0})
+    stage |= {"augment": augment, "contrast": {}}
+    assert Recipe.parse(tree, "here").stages["align"].augment == Augment(**augment)
 
 
 def test_a_connector_can_only_be_reset_where_it_trains() -> None:

@@ -7,7 +7,7 @@ same number of tokens a picture is one shared value, `ImageLayout`.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from chiasm.templates import Piece
 
 if TYPE_CHECKING:
     import torch
+    from PIL import Image
 
 NOT_TRAINED = -100  # PyTorch's ignore_index; `chiasm.models.llava` leaves such positions out of the loss
 
@@ -98,17 +99,25 @@ class Processor:
         changed.images = images
         return changed
 
-    def encode(self, conversation: Conversation, train: bool = False) -> Example:
+    def encode(
+        self,
+        conversation: Conversation,
+        train: bool = False,
+        change: Callable[[Image.Image, int], Image.Image] | None = None,
+    ) -> Example:
         """What the model sees of `conversation`, left open for an answer when the user spoke last.
 
         With `train` the template is written as in training and the whole is held to `max_length`: only the end of an
-        answer is ever cut, a picture never. Raises `RecordError` ("too long") when nothing trained would be left, and
-        `PictureError` for a picture that cannot be read.
+        answer is ever cut, a picture never. `change` makes another RGB picture of each that was opened, by its number
+        in the conversation. Raises `RecordError` ("too long") when nothing trained would be left, and `PictureError`
+        for a picture that cannot be read.
         """
         import torch
 
         pieces = self.template.render(conversation, train=train)
         pictures = [open_picture(image.source, self.limits) for image in conversation.images]
+        if change is not None:
+            pictures = [change(picture, number) for number, picture in enumerate(pictures)]
         example = self._example(pieces, tuple(self.images.layout(*picture.size) for picture in pictures), train)
         example.pixels = torch.cat([example.pixels, *(self.images.pixels(picture) for picture in pictures)])
         example.picture_keys = tuple(fingerprint(picture) for picture in pictures)

@@ -144,6 +144,19 @@ class Contrast(_Value):
         return self
 
 
+class Augment(_Value):
+    """How much pictures change each time training shows them; 0 changes nothing. None is mirrored: answers say "left".
+
+    Brightness, contrast and saturation are multiplied by a factor drawn from 1 - x to 1 + x.
+    """
+
+    brightness: float = Field(default=0.0, ge=0, le=1)
+    contrast: float = Field(default=0.0, ge=0, le=1)
+    saturation: float = Field(default=0.0, ge=0, le=1)
+    crop: float = Field(default=0.0, ge=0, lt=0.5)
+    """The most that is cut off each of the four edges, in parts of the width or the height. It moves boxes."""
+
+
 class Validation(_Value):
     """Held-out conversations looked at while a stage trains. Nothing is learnt of them, and no result changes."""
 
@@ -176,6 +189,8 @@ class Stage(_Value):
     """For objective `clip`."""
     lora: Lora | None = None
     """Train adapters instead of the language model's own weights."""
+    augment: Augment | None = None
+    """Change pictures a little each time they are shown. Held-out ones stay as they are."""
     gradient_checkpointing: bool = False
     pack: bool = False
     """Conversations one behind the other in a row, each attending only to itself, instead of padded ones."""
@@ -216,9 +231,20 @@ class Stage(_Value):
             raise ValueError(f"'contrast' is for objective 'clip', this stage has '{self.objective}'")
         if self.features == "cache" and "vision" in self.trains:
             raise ValueError("features: cache needs a frozen tower, but this stage trains 'vision'")
+        self._check_augment()
         if self.reset_connector and "connector" not in self.trains:
             raise ValueError("reset_connector would leave a connector that nothing trained: add it to 'trains'")
         return self
+
+    def _check_augment(self) -> None:
+        if self.augment is None:
+            return
+        if self.objective not in ("answers", "clip"):
+            raise ValueError(f"objective '{self.objective}' changes no pictures: leave 'augment' out")
+        if self.features == "cache":
+            raise ValueError("augment gives other pixels each time: leave 'features: cache' out, or 'augment'")
+        if self.augment.crop and self.contrast is not None and self.contrast.instances is not None:
+            raise ValueError("augment.crop would move what the boxes of contrast.instances lie on: leave 'crop' out")
 
 
 class Recipe(_Value):
@@ -332,6 +358,7 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[st
         "data": Data,
         "optim": Optim,
         "lora": Lora,
+        "augment": Augment,
         "validation": Validation,
         "contrast": Contrast,
         "vocabulary": Vocabulary,

@@ -195,7 +195,8 @@ class _Stage:
         flops = self._flops_of_sample() * steps.length
         speed = self._machine.gpus * self._machine.tflops * 1e12 * self._machine.utilisation
         frozen_tower = "vision" not in self._stage.trains and self._seen
-        pictures = self._samples.count * self._samples.share_with_picture * (self._picture > 0) * frozen_tower
+        keeps = frozen_tower and self._stage.augment is None  # changed pictures have no features that could be kept
+        pictures = self._samples.count * self._samples.share_with_picture * (self._picture > 0) * keeps
         ways = {
             f"{where}{', checkpointing' if twice else ''}": self.memory(self._size, where == "sharded", twice)
             for where in (("replicated", "sharded") if self._machine.gpus > 1 else ("replicated",))

@@ -29,6 +29,7 @@ from chiasm.models.device import usable_device
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
 from chiasm.training import checking, lora, objectives, sharding, state
+from chiasm.training.augmentation import Augmentation
 from chiasm.training.config import Recipe, Stage
 from chiasm.training.features import CacheSettings, TowerFeatures
 from chiasm.training.holding import LOCK, held
@@ -45,6 +46,7 @@ from chiasm.training.loop import (
 from chiasm.training.metrics import Reporter, Silent
 from chiasm.training.objectives import Objective
 from chiasm.training.objectives.answers import Answers
+from chiasm.training.objectives.clip import Clip
 from chiasm.training.origin import build_model
 from chiasm.training.parallel import HERE, Placement
 from chiasm.training.validation import HeldOut
@@ -277,6 +279,8 @@ def _train(
         )
     torch.manual_seed(run.recipe.seed)
     objective = objectives.build(run.stage, model, stage_processor(processor, run.stage))
+    if run.stage.augment is not None and isinstance(objective, Answers | Clip):  # `Stage` lets no other ask for it
+        objective.change_pictures(Augmentation(run.stage.augment, run.recipe.seed, run.name))
     for note in objective.notes():
         run.reporter.note(note)
     digest = objective.digest()

@@ -64,6 +64,15 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class _Shown:
+    """A sample that a step shows: where in the step, in which epoch, which one."""
+
+    place: int
+    epoch: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """Which samples of a step are this process's: parts of `unit` samples go round from the first process on.
 
@@ -116,11 +125,11 @@ class Samples:
 
     def batches(self, first_step: int, num_workers: int) -> Iterator[Batch]:
         """This process's part of each step from `first_step` (from 0) on."""
-        waiting: deque[list[tuple[int, int, Future[Any]]]] = deque()
+        waiting: deque[list[tuple[_Shown, Future[Any]]]] = deque()
         with ThreadPoolExecutor(num_workers, thread_name_prefix="samples") as pool:
             try:
                 for step in range(first_step, self.plan.num_steps):
-                    waiting.append([(p, i, pool.submit(self._objective.sample, i)) for p, i in self._indices(step)])
+                    waiting.append([(each, pool.submit(self._sample, each)) for each in self._shown(step)])
                     if len(waiting) > 2:  # two steps ahead hide the decoding of pictures; more only hold memory
                         yield self._batch(waiting.popleft())
                 while waiting:
@@ -140,7 +149,7 @@ class Samples:
         """The samples that any step sees, each once."""
         if self.plan.length >= self.plan.num_samples:
             return list(range(self.plan.num_samples))
-        return sorted(self._at(place) for place in range(self.plan.length))
+        return sorted(self._at(place)[1] for place in range(self.plan.length))
 
     def settle(self, unusable: Iterable[Unusable], step: int) -> None:
         """Count what all processes found unusable in `step`, 0 before the first; `UserError` when that is too much."""
@@ -154,21 +163,27 @@ class Samples:
                 "dropped.jsonl of the run; see `chiasm data check`, or raise data.max_dropped"
             )
 
-    def _indices(self, step: int) -> list[tuple[int, int]]:
-        """Place in the step and index of this process's samples."""
+    def _shown(self, step: int) -> list[_Shown]:
+        """This process's samples of a step."""
         begin = step * self.plan.batch_size
         end = min(begin + self.plan.batch_size, self.plan.length)
-        return [(place - begin, self._at(place)) for place in range(begin, end) if self._share.takes(place - begin)]
+        mine = (place for place in range(begin, end) if self._share.takes(place - begin))
+        return [_Shown(place - begin, *self._at(place)) for place in mine]
 
-    def _at(self, place: int) -> int:
+    def _at(self, place: int) -> tuple[int, int]:
+        """Epoch and index of the sample at `place` of all that is seen."""
         epoch, within = divmod(place, self.plan.num_samples)
         if self._order[0] != epoch:
             self._order = (epoch, self._objective.order(self._seed, epoch))
-        return self._order[1][within]
+        return epoch, self._order[1][within]
 
-    def _batch(self, asked: list[tuple[int, int, Future[Any]]]) -> Batch:
+    def _sample(self, each: _Shown) -> Any:
+        return self._objective.sample(each.index, each.epoch)
+
+    def _batch(self, asked: list[tuple[_Shown, Future[Any]]]) -> Batch:
         batch = Batch([], [], [])
-        for place, index, future in asked:
+        for each, future in asked:
+            index = each.index
             try:
                 sample = future.result()
                 if not self._objective.num_targets(sample):
@@ -177,7 +192,7 @@ class Samples:
                 batch.indices.append(index)
             except (RecordError, PictureError) as error:
                 name = self._objective.name(index)
-                batch.unusable.append(Unusable(place, index, name, error.reason, str(error)))
+                batch.unusable.append(Unusable(each.place, index, name, error.reason, str(error)))
         return batch
 
     def _drop(self, each: Unusable, step: int) -> None:

@@ -54,8 +54,11 @@ class Objective(Protocol):
         """Changes when the data does."""
         ...
 
-    def sample(self, index: int) -> Any:
-        """One sample, ready for `collate`. Runs in worker threads. Raises `RecordError` or `PictureError`."""
+    def sample(self, index: int, epoch: int = 0) -> Any:
+        """One sample as `epoch` (from 0) shows it, ready for `collate`: a function of both numbers alone.
+
+        Runs in worker threads. Raises `RecordError` or `PictureError`.
+        """
         ...
 
     def look(self, index: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import nn
 
 from chiasm.conversation import Conversation, RecordError
@@ -17,6 +18,7 @@ from chiasm.processing.images import ImageLayout
 from chiasm.processing.pictures import picture_size
 from chiasm.processing.processor import NOT_TRAINED, Example, Processor
 from chiasm.templates import Piece, Written
+from chiasm.training.augmentation import Augmentation
 from chiasm.training.config import Stage
 from chiasm.training.features import TowerFeatures
 from chiasm.training.objectives import Loss, in_turn
@@ -33,6 +35,7 @@ class Answers:
         self._processor = processor
         self._stage = stage
         self._features: TowerFeatures | None = None
+        self._augmentation: Augmentation | None = None
         match stage.data.order:
             case "modality_length":
                 self._lengths = self._data.word_lengths()
@@ -79,11 +82,21 @@ class Answers:
         """From now on samples come with features in place of pixels."""
         self._features = features
 
-    def sample(self, index: int) -> Example:
+    def change_pictures(self, augmentation: Augmentation) -> None:
+        """From now on samples come with their pictures changed."""
+        self._augmentation = augmentation
+
+    def sample(self, index: int, epoch: int = 0) -> Example:
         """The conversation as the model sees it."""
         if self._features is not None:
             return self._features.example(self._data[index])
-        return self._processor.encode(self._data[index], train=True)
+        if (augmentation := self._augmentation) is None:
+            return self._processor.encode(self._data[index], train=True)
+
+        def changed(picture: Image.Image, number: int) -> Image.Image:
+            return augmentation.of(picture, epoch, index, number)
+
+        return self._processor.encode(self._data[index], train=True, change=changed)
 
     def look(self, index: int) -> None:
         """Whether the record is a conversation that teaches something within `max_length`, and its pictures are."""

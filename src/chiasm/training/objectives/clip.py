@@ -31,6 +31,7 @@ from chiasm.models.llava import Llava
 from chiasm.processing.pictures import open_picture, picture_size
 from chiasm.processing.processor import Processor
 from chiasm.training import boxes, gathering
+from chiasm.training.augmentation import Augmentation
 from chiasm.training.config import Contrast, Stage
 from chiasm.training.contrastive import paired
 from chiasm.training.objectives import Loss, in_turn
@@ -83,6 +84,7 @@ class Clip:
         self._head = _Head(settings, _text_config(settings, processor, self._end), model.config.vision_width)
         self._head.to(model.device)
         self._vision_config = model.config.vision
+        self._augmentation: Augmentation | None = None
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -131,11 +133,17 @@ class Clip:
             picture_size(self._folder / picture.file, self._processor.limits)
             self._regions(picture, Random(0), {})
 
-    def sample(self, index: int) -> _Sample:
+    def change_pictures(self, augmentation: Augmentation) -> None:
+        """From now on samples come with their pictures changed."""
+        self._augmentation = augmentation
+
+    def sample(self, index: int, epoch: int = 0) -> _Sample:
         """Pixels, a caption, and for each box that can be seen a phrase."""
         number, caption = self._samples[index]
         picture = self._data.pictures[number]
-        pixels = self._processor.images.pixels(open_picture(self._folder / picture.file))
+        opened = open_picture(self._folder / picture.file)
+        shown = opened if self._augmentation is None else self._augmentation.of(opened, epoch, index)
+        pixels = self._processor.images.pixels(shown)
         ids: dict[int, list[int]] = {}
         key = self._taken(picture.captions[caption], ids)
         regions = self._regions(picture, Random(f"phrases/{index}"), ids)

@@ -95,8 +95,8 @@ class Patches:
         """Of the instances file."""
         return self._raw
 
-    def sample(self, index: int) -> _Sample:
-        """Pixels and the class of each patch."""
+    def sample(self, index: int, epoch: int = 0) -> _Sample:
+        """Pixels and the class of each patch, the same in every epoch."""
         boxes, width, height = self._picture(index)
         pixels = self._images.pixels(open_picture(self._folder / self.name(index)))
         rows = self._images.one_tile().rows
