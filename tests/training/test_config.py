@@ -71,6 +71,7 @@ def test_numbers_as_people_write_them(number: str, tmp_path: Path) -> None:
         ("stages.align.optim.learning_rat", None),
         ("stages.align.optim.warm_up", "warmup"),
         ("stages.align.augment", None),
+        ("sample_time_out", "sample_timeout"),
     ],
 )
 def test_an_unknown_key_is_refused_at_every_level(path: str, nearest: str | None) -> None:
@@ -134,6 +135,8 @@ def test_all_wrong_fields_are_named_at_once() -> None:
         ("save_every", 0, "greater than or equal to 1"),
         ("keep_checkpoints", 0, "greater than or equal to 1"),
         ("workers", 0, "greater than or equal to 1"),
+        ("sample_timeout", 0, "greater than 0"),
+        ("sample_timeout", 7200, "less than or equal to 3600"),
         ("stages.align.augment.brightness", 1.5, "less than or equal to 1"),
         ("stages.align.augment.contrast", -0.1, "greater than or equal to 0"),
         ("stages.align.augment.saturation", True, "number"),

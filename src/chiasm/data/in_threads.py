@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
+
+from chiasm.data.daemon_pool import DaemonPool, Late, came_within
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -21,24 +25,45 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_threads(function: Callable[[T], R], things: Iterable[T], workers: int) -> Iterator[R]:
+def in_threads(
+    function: Callable[[T], R], things: Iterable[T], workers: int, patience: float = math.inf
+) -> Iterator[R]:
     """`function` of each thing, in the order of the things, computed in `workers` threads a little ahead.
 
-    What it raises is raised here, at its place; the rest is then left undone.
+    What it raises is raised here, at its place; the rest is then left undone. Raises `Late` with the thing whose result
+    did not come in `patience` seconds of waiting.
     """
     source = iter(things)
-    waiting: deque[Future[list[R]]] = deque()
-
-    def several(parts: list[T]) -> list[R]:
-        return [function(part) for part in parts]
-
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="things")
-    try:
-        while parts := list(islice(source, _AT_ONCE)):
-            waiting.append(pool.submit(several, parts))
+    waiting: deque[tuple[_Several[T, R], Future[None]]] = deque()
+    with DaemonPool(workers, "things") as pool:
+        while things_of_task := list(islice(source, _AT_ONCE)):
+            task: _Several[T, R] = _Several(function, things_of_task)
+            waiting.append((task, pool.submit(_Several.compute, task)))
             if len(waiting) >= _AHEAD * workers:
-                yield from waiting.popleft().result()
+                yield from _results(*waiting.popleft(), patience)
         while waiting:
-            yield from waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+            yield from _results(*waiting.popleft(), patience)
+
+
+@dataclass(slots=True)
+class _Several(Generic[T, R]):
+    """A task: several things, and the results there are."""
+
+    function: Callable[[T], R]
+    things: list[T]
+    results: list[R] = field(default_factory=list)
+
+    def compute(self) -> None:
+        for thing in self.things:
+            self.results.append(self.function(thing))
+
+
+def _results(task: _Several[T, R], future: Future[None], patience: float) -> list[R]:
+    """All results of a task, as long as one after the other comes in time."""
+    there = -1
+    while there < len(task.results):
+        there = len(task.results)
+        if came_within(future, patience):
+            future.result()
+            return task.results
+    raise Late(task.things[there])

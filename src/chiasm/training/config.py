@@ -259,6 +259,11 @@ class Recipe(_Value):
     save_every: int = Field(default=1000, ge=1)
     keep_checkpoints: int = Field(default=2, ge=1)
     workers: int = Field(default=2, ge=1)
+    sample_timeout: float = Field(default=300.0, gt=0, le=3600)
+    """Seconds the next sample is waited for before the run saves itself and ends.
+
+    300 outlasts the restart of a file server; at most an hour, since other processes wait for this one (`PATIENCE`).
+    """
 
     @model_validator(mode="after")
     def _sensible_stages(self) -> Self:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from chiasm.conversation import Conversation
+from chiasm.data.daemon_pool import DaemonPool, Late
 from chiasm.data.features import Damaged, FeatureStore
 from chiasm.errors import UserError
 from chiasm.models import vision
@@ -29,6 +30,7 @@ from chiasm.processing.pictures import PictureError, open_picture, read_picture
 from chiasm.processing.processor import Example, Processor
 from chiasm.training.metrics import Reporter
 from chiasm.training.parallel import ALONE, World
+from chiasm.training.waiting import advice, reason
 
 GIGABYTE = 1e9
 # Seconds between looks: shared file systems show what others wrote after a while. Ours.
@@ -73,15 +75,22 @@ class TowerFeatures:
         self._store = FeatureStore(settings.root(), key, config.vision_width, dtype)
         self._digests: dict[str, str] = {}
 
-    def fill(self, sources: Iterable[str | Path], workers: int, reporter: Reporter, world: World = ALONE) -> None:
+    def fill(
+        self,
+        sources: Iterable[str | Path],
+        workers: int,
+        reporter: Reporter,
+        world: World = ALONE,
+        patience: float = math.inf,
+    ) -> None:
         """Compute what is missing, after saying how much that is. Pictures that cannot be read are passed over.
 
         The processes of a run look through a share each, and compute what that lacks. Raises `UserError` with both
-        numbers when it would not fit.
+        numbers when it would not fit, and with its name for a picture that does not come in `patience` seconds.
         """
         distinct = list(dict.fromkeys(Path(source) for source in sources))
-        with ThreadPoolExecutor(workers, thread_name_prefix="pictures") as pool:
-            looked_at = pool.map(self._looked_at, distinct[world.rank :: world.size])
+        with _in_time(patience), DaemonPool(workers, "pictures") as pool:
+            looked_at = pool.map(self._looked_at, distinct[world.rank :: world.size], patience)
             missing = {each.digest: each for each in looked_at if each is not None}
             mine = [len(missing), sum(self._store.num_bytes(each.layout) for each in missing.values())]
             count, num_bytes = (sum(numbers) for numbers in zip(*world.exchange(mine), strict=True))
@@ -94,7 +103,7 @@ class TowerFeatures:
             share = "" if world.size == 1 else f" (the share of one of {world.size} processes)"
             with self._writing(world, reporter) as add:
                 left = [each for digest, each in missing.items() if digest not in self._store]
-                for done, (each, x) in enumerate(self._computed(left, pool), start=1):
+                for done, (each, x) in enumerate(self._computed(left, pool, patience), start=1):
                     if x is not None:
                         add(each.digest, each.layout, x)
                     if done * 10 // len(left) > (done - 1) * 10 // len(left):
@@ -196,7 +205,7 @@ class TowerFeatures:
             )
 
     def _computed(
-        self, missing: list[_Missing], pool: ThreadPoolExecutor
+        self, missing: list[_Missing], pool: DaemonPool, patience: float
     ) -> Iterator[tuple[_Missing, torch.Tensor | None]]:
         """Picture by picture, never several in one batch: a batch's shape may change the last bits.
 
@@ -204,7 +213,7 @@ class TowerFeatures:
         """
         for begin in range(0, len(missing), 8):  # decoded ahead, ours
             some = missing[begin : begin + 8]
-            for each, pixels in zip(some, pool.map(self._pixels, some), strict=True):
+            for each, pixels in zip(some, pool.map(self._pixels, some, patience), strict=True):
                 yield each, None if pixels is None else self._encode(pixels)
 
     def _pixels(self, each: _Missing) -> torch.Tensor | None:
@@ -222,6 +231,17 @@ class TowerFeatures:
             pixels = pixels.to(device, self._dtype)
             x = vision.features(self._model.vision_tower, pixels, config.feature_layer, config.class_token)
         return x.to(self._dtype)
+
+
+@contextmanager
+def _in_time(patience: float) -> Iterator[None]:
+    """Name a picture that does not come."""
+    try:
+        yield
+    except Late as late:
+        source = late.thing.source if isinstance(late.thing, _Missing) else late.thing
+        told = advice("Features computed before it are kept")
+        raise UserError(f"{reason(f'the picture {source}', patience)}. {told}") from None
 
 
 def _digest(model: Llava) -> str:

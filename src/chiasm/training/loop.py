@@ -22,13 +22,14 @@ from chiasm.training.meter import Meter
 from chiasm.training.metrics import MetricsFile, Reporter
 from chiasm.training.not_finite import NotFinite
 from chiasm.training.objectives import Objective
-from chiasm.training.parallel import HERE, Placement, World
+from chiasm.training.parallel import HERE, Placement, Told, World
 from chiasm.training.samples import Batch, Plan, Samples
 from chiasm.training.stage_checkpoints import StageCheckpoints
 from chiasm.training.standing import Standing
-from chiasm.training.stepping import Stepper, agreed
+from chiasm.training.stepping import Stepper, Totals, agreed
 from chiasm.training.stopping import Interrupted, stop_requests
 from chiasm.training.validation import HeldOut, Validator
+from chiasm.training.waiting import DidNotCome, advice, reason
 
 MODULES: Mapping[Part, str] = {"vision": "vision_tower", "connector": "connector", "language": "language_model"}
 
@@ -91,7 +92,10 @@ def samples_of(run: StageRun, objective: Objective) -> Samples:
 def look_first(run: StageRun, objective: Objective, samples: Samples) -> None:
     """Drop what can be seen to be unusable before the first step. Raises `UserError` when that is too much."""
     samples.begin(0)
-    samples.settle(first_look(objective, samples.seen(), run.recipe.workers, run.world, run.reporter), 0)
+    found = first_look(
+        objective, samples.seen(), run.recipe.workers, run.world, run.reporter, run.recipe.sample_timeout
+    )
+    samples.settle(found, 0)
 
 
 def train_stage(
@@ -106,7 +110,7 @@ def train_stage(
 
     `samples` are given where they were looked at already, `held_out` where there is something to validate on. Raises
     `Interrupted` after saving when a signal asked to stop; `UserError` when too many samples are unusable, when nothing
-    can be trained, or when the loss is no number time and again.
+    can be trained, when the loss is no number time and again, or, after saving, when a sample does not come.
     """
     stage, recipe, world = run.stage, run.recipe, run.world
     low = frozen_dtype(recipe)
@@ -152,34 +156,43 @@ class _Course:
     meter: Meter
 
     def walk(self, step: int, asked: list[int]) -> None:
-        """From `step` steps done to the end, or until a signal `asked` to stop."""
-        samples, not_finite = self.standing.samples, self.standing.not_finite
-        self.validator.begin(step)
-        while step < samples.plan.num_steps:
-            for batch in samples.batches(step, self.run.recipe.workers):
-                step += 1
-                self._step(step, batch)
+        """From `step` steps done to the end, or until a signal `asked` to stop or a sample does not come."""
+        samples, not_finite, recipe = self.standing.samples, self.standing.not_finite, self.run.recipe
+        saved = step
+        try:
+            self.validator.begin(step)
+            while step < samples.plan.num_steps:
+                with contextlib.closing(samples.batches(step, recipe.workers, recipe.sample_timeout)) as batches:
+                    for batch in batches:
+                        totals = agreed(self.run.world, self.objective, batch)
+                        step += 1
+                        self._step(step, batch, totals)
+                        if not_finite.is_too_much:
+                            break
+                        stop = max(self.run.world.exchange(max(asked, default=0)))
+                        # Amid steps that change nothing the last checkpoint stays the one to go back to.
+                        if stop or (step % recipe.save_every == 0 and not not_finite.in_a_row):
+                            self.standing.save(step)
+                            saved = step
+                        if stop:
+                            raise Interrupted(stop)
+                        self.validator.after(step)
+                        self.meter.leave_out()
                 if not_finite.is_too_much:
-                    break
-                stop = max(self.run.world.exchange(max(asked, default=0)))
-                # Amid steps that change nothing the last checkpoint stays the one to go back to.
-                if stop or (step % self.run.recipe.save_every == 0 and not not_finite.in_a_row):
-                    self.standing.save(step)
-                if stop:
-                    raise Interrupted(stop)
-                self.validator.after(step)
-                self.meter.leave_out()
-            if not_finite.is_too_much:
-                step = self.standing.go_back(step)
-                self.validator.begin(step)
+                    saved = step = self.standing.go_back(step)
+                    self.validator.begin(step)
+        except DidNotCome as late:
+            if step != saved:
+                self.standing.save(step)
+            standing = f"Stage {self.run.name} is saved after step {step}" if step else f"Stage {self.run.name} begins"
+            raise Told(f"{reason(late, recipe.sample_timeout)}. {advice(standing)}") from None
 
-    def _step(self, step: int, batch: Batch) -> None:
+    def _step(self, step: int, batch: Batch, totals: Totals) -> None:
         """One step and the line it leaves in the log."""
         run, samples, optimizer = self.run, self.standing.samples, self.standing.optimizer
         num_steps = samples.plan.num_steps
         factor = optim.lr_factor(run.stage.optim, step - 1, num_steps)
         metrics: dict[str, float | int | str] = {"stage": run.name, "step": step, "num_steps": num_steps}
-        totals = agreed(run.world, self.objective, batch)
         samples.settle(totals.unusable, step)
         metrics |= self.stepper.step(batch.usable, totals.num_targets, factor)
         metrics |= self.standing.not_finite.count(step, metrics.get("skipped"), batch.indices)

@@ -88,7 +88,7 @@ class _Folder:
                 f"{path} is no run that could be resumed: it has no {_RECORD}. Leave --resume out to begin one"
             )
         before = Recipe.from_yaml(path / _RECIPE)
-        if before != recipe:
+        if before.model_copy(update={"sample_timeout": recipe.sample_timeout}) != recipe:  # no result depends on it
             raise UserError(f"{path} was begun with another recipe: {_first_difference(before, recipe)}")
         return cls(path, str(cls(path, "")._read()["run_id"]))
 
@@ -303,7 +303,7 @@ def _train(
         model.vision_tower.to(run.placement.device)
         seen = [each for each in (objective, held_out and held_out.objective) if isinstance(each, Answers)]
         pictures = chain.from_iterable(each.pictures() for each in seen)
-        features.fill(pictures, run.recipe.workers, run.reporter, run.world)
+        features.fill(pictures, run.recipe.workers, run.reporter, run.world, run.recipe.sample_timeout)
         for each in seen:
             each.see_through(features)
     train_stage(run, model, objective, samples, resume, held_out)

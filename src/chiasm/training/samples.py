@@ -5,20 +5,23 @@ Several processes divide the samples of each step among them; what all of them s
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Any
 
 from chiasm.conversation import RecordError
 from chiasm.data.conversations import Dropped
+from chiasm.data.daemon_pool import DaemonPool, came_within
 from chiasm.errors import UserError
 from chiasm.processing.pictures import PictureError
 from chiasm.training.config import Stage
 from chiasm.training.metrics import MetricsFile
 from chiasm.training.objectives import Objective
 from chiasm.training.parallel import ALONE, World
+from chiasm.training.waiting import called
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ class Batch:
     unusable: list[Unusable]
     indices: list[int]
     """Of the usable ones."""
+    late: list[str] = field(default_factory=list)
+    """What did not come; where there is any, the rest was not waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +128,19 @@ class Samples:
         """What was dropped, as it stands in the log."""
         self._order: tuple[int, list[int]] = (-1, [])
 
-    def batches(self, first_step: int, num_workers: int) -> Iterator[Batch]:
-        """This process's part of each step from `first_step` (from 0) on."""
+    def batches(self, first_step: int, num_workers: int, patience: float = math.inf) -> Generator[Batch, None, None]:
+        """This process's part of each step from `first_step` (from 0) on, until one is `late`.
+
+        `patience` is how many seconds a sample is waited for.
+        """
         waiting: deque[list[tuple[_Shown, Future[Any]]]] = deque()
-        with ThreadPoolExecutor(num_workers, thread_name_prefix="samples") as pool:
-            try:
-                for step in range(first_step, self.plan.num_steps):
-                    waiting.append([(each, pool.submit(self._sample, each)) for each in self._shown(step)])
-                    if len(waiting) > 2:  # two steps ahead hide the decoding of pictures; more only hold memory
-                        yield self._batch(waiting.popleft())
-                while waiting:
-                    yield self._batch(waiting.popleft())
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        with DaemonPool(num_workers, "samples") as pool:
+            for step in range(first_step, self.plan.num_steps):
+                waiting.append([(each, pool.submit(self._sample, each)) for each in self._shown(step)])
+                if len(waiting) > 2:  # two steps ahead hide the decoding of pictures; more only hold memory
+                    yield self._batch(waiting.popleft(), patience)
+            while waiting:
+                yield self._batch(waiting.popleft(), patience)
 
     def begin(self, step: int, dropped: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Forget all that was dropped but the samples `dropped` until `step`; None: as the log says."""
@@ -180,10 +185,13 @@ class Samples:
     def _sample(self, each: _Shown) -> Any:
         return self._objective.sample(each.index, each.epoch)
 
-    def _batch(self, asked: list[tuple[_Shown, Future[Any]]]) -> Batch:
+    def _batch(self, asked: list[tuple[_Shown, Future[Any]]], patience: float) -> Batch:
         batch = Batch([], [], [])
         for each, future in asked:
             index = each.index
+            if not came_within(future, patience):
+                batch.late.append(called(self._objective, index))
+                return batch
             try:
                 sample = future.result()
                 if not self._objective.num_targets(sample):

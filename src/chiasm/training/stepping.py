@@ -21,6 +21,7 @@ from chiasm.training.config import Stage
 from chiasm.training.objectives import Objective
 from chiasm.training.parallel import ALONE, World, is_divided
 from chiasm.training.samples import Batch, Unusable
+from chiasm.training.waiting import DidNotCome
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Totals:
 
 
 def agreed(world: World, objective: Objective, batch: Batch) -> Totals:
-    """What all processes found in their parts of a step."""
+    """What all processes found in their parts of a step. Raises `DidNotCome` in all where one waited in vain."""
     conversations = [sample for sample in batch.usable if isinstance(sample, Example)]
     mine = {
         "num_tokens": sum(len(each.input_ids) for each in conversations),
@@ -44,8 +45,11 @@ def agreed(world: World, objective: Objective, batch: Batch) -> Totals:
         "num_samples": len(batch.usable),
         "num_targets": sum(objective.num_targets(sample) for sample in batch.usable),
         "unusable": [asdict(each) for each in batch.unusable],
+        "late": batch.late,
     }
     found = world.exchange(mine)
+    if late := [name for each in found for name in each["late"]]:
+        raise DidNotCome(late)
     return Totals(
         num_samples=sum(each["num_samples"] for each in found),
         num_targets=sum(each["num_targets"] for each in found),

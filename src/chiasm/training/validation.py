@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,6 +20,7 @@ import torch
 from chiasm.backends.local import LocalChatModel
 from chiasm.chat import Sampling
 from chiasm.conversation import Conversation, RecordError
+from chiasm.data.daemon_pool import DaemonPool, Late
 from chiasm.errors import UserError
 from chiasm.models.language import decoder_blocks
 from chiasm.models.llava import Llava
@@ -32,6 +32,7 @@ from chiasm.training.metrics import Answered, MetricsFile
 from chiasm.training.objectives import Objective
 from chiasm.training.parallel import is_divided
 from chiasm.training.stepping import in_step, in_turn
+from chiasm.training.waiting import DidNotCome, called
 
 if TYPE_CHECKING:
     from chiasm.training.loop import StageRun
@@ -141,15 +142,18 @@ class Validator:
         self._run.reporter.validated(line, answers)
 
     def _loss(self, objective: Objective) -> _Found:
-        """Batches go round the processes, each computed whole by one of them and added up in order."""
+        """Batches go round the processes, each computed whole by one of them and added up in order.
+
+        Raises `DidNotCome` in all processes where one waited in vain.
+        """
         world, size = self._run.world, self._run.stage.batch_size
         chunks = [range(begin, min(begin + size, len(objective))) for begin in range(0, len(objective), size)]
         sums, unusable = [], []
         num_targets = num_samples = 0
-        with ThreadPoolExecutor(self._run.recipe.workers, thread_name_prefix="held-out") as pool:
+        with DaemonPool(self._run.recipe.workers, "held-out") as pool:
             for first in range(0, len(chunks), world.size):
                 chunk = chunks[first + world.rank] if first + world.rank < len(chunks) else range(0)
-                tried = list(pool.map(partial(_sample, objective), chunk))
+                tried = self._tried(pool, objective, chunk)
                 samples = [each for each in tried if not isinstance(each, _Unusable)]
                 unusable += [[each.name, each.reason] for each in tried if isinstance(each, _Unusable)]
                 num_targets += sum(objective.num_targets(sample) for sample in samples)
@@ -167,6 +171,18 @@ class Validator:
             num_samples=sum(each["num_samples"] for each in found),
             unusable=[(name, reason) for each in found for name, reason in each["unusable"]],
         )
+
+    def _tried(self, pool: DaemonPool, objective: Objective, chunk: range) -> list[Any]:
+        """Samples, and why others are none. All processes call it in step."""
+        tried: list[Any] = []
+        late = ""
+        try:
+            tried += pool.map(partial(_sample, objective), chunk, self._run.recipe.sample_timeout)
+        except Late as error:
+            late = f"held-out {called(objective, error.thing)}"
+        if everywhere := [each for each in self._run.world.exchange(late) if each]:
+            raise DidNotCome(everywhere)
+        return tried
 
     def _sum(self, objective: Objective, group: list[Any]) -> float:
         batch = {name: tensor.to(self._learner.device) for name, tensor in objective.collate(group).items()}
