@@ -92,8 +92,10 @@ def test_a_trunk_that_all_have_left_keeps_little_more_than_itself() -> None:
         trunk.drop(guest)
     assert trunk.used == 100
     assert trunk._places.keys[0].shape[2] == trunk._places.values[0].shape[2] == trunk.num_held <= 125
+    buffer = trunk._places.keys[0]
     trunk.add(guests[0])
     write(trunk, [guests[0].number], [100])
+    assert trunk._places.keys[0] is buffer  # places were kept for a next turn
     assert trunk.held(0, 101)[0].flatten().tolist() == [*map(float, range(100)), 100.0 * guests[0].number + 100]
 
 
@@ -118,6 +120,18 @@ def test_a_front_is_copied() -> None:
     write(copy, [1], [4])
     assert copy.held(0, 5)[0].flatten().tolist() == [0.0, 1.0, 2.0, 3.0, 104.0]
     assert source.held(0, 4)[0].flatten().tolist() == [0.0, 1.0, 2.0, 103.0]
+
+
+def test_a_front_is_taken_over_with_its_buffers() -> None:
+    source, (one,) = grown(3, [7])
+    write(source, [one.number], [3])
+    buffer = source._places.keys[0]
+    heir = Trunk(prompt([0, 1, 9, 9, 9]), 4)
+    heir.take_over(source, 2)
+    assert (heir.num_ready, len(heir), heir.num_held) == (2, 4, source.num_held)
+    write(heir, [1], [4])
+    assert heir._places.keys[0] is buffer
+    assert heir.held(0, 5)[0].flatten().tolist() == [0.0, 1.0, 2.0, 3.0, 104.0]
 
 
 A = [1, 2, 3, 4, 5, 6]

@@ -107,7 +107,7 @@ class Block:
                 self.masks[window, repeats] = None
             else:
                 mask = torch.zeros(seen.shape, dtype=like.dtype).masked_fill_(~seen, -torch.inf)
-                self.masks[window, repeats] = mask.repeat(repeats, 1).to(like.device)
+                self.masks[window, repeats] = (mask if repeats == 1 else mask.repeat(repeats, 1)).to(like.device)
         return self.masks[window, repeats]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -56,7 +58,8 @@ def contents_of(ids: Sequence[int], pictures: Iterable[Picture]) -> list[int | s
 def num_shared(contents: Sequence[int | str], pictures: Iterable[Picture], seen: Sequence[int | str]) -> int:
     """How many of the `contents` of a prompt equal those of `seen` from the front: see `Prompt.num_shared`."""
     most = min(len(seen), len(contents) - 1)
-    shared = next((i for i in range(most) if seen[i] != contents[i]), most)
+    # Nothing of Python between two ids: a prompt is compared with every beginning that is held.
+    shared = min(most, next(itertools.compress(itertools.count(), map(operator.ne, seen, contents)), most))
     for picture in pictures:
         if picture.start < shared < picture.end:
             return picture.start

@@ -57,14 +57,10 @@ class Row:
         """
         num_own = sum(branch.num_new for branch in trunk.branches)
         trunk.make_room(num_own, max_spare)
+        begin = len(self.ids)
         if trunk.num_ready < len(trunk):
             assert trunk.prompt is not None
-            first, start = trunk.num_ready, len(self.ids)
-            self._take(trunk.prompt, trunk.pictures, first, trunk.ids[first:])
-            if first == 0:
-                self._blocks.append(Block(trunk, slice(start, len(self.ids)), slice(0, len(trunk)), is_causal=True))
-            else:
-                self._attend(trunk, start, first)
+            self._take(trunk.prompt, trunk.pictures, trunk.num_ready, trunk.ids[trunk.num_ready :])
         start, owners = len(self.ids), []
         for branch in trunk.branches:
             first = len(trunk) + branch.num_computed
@@ -74,7 +70,7 @@ class Row:
             self.wanted += range(len(self.ids) - max(1, len(branch.targets)), len(self.ids))
         self.branches += trunk.branches
         trunk.assign(owners, self.positions[start:])
-        self._attend(trunk, start, trunk.used)
+        self._attend(trunk, begin, start)
         self._grown.append((trunk, trunk.used + num_own))
 
     def commit(self) -> None:
@@ -88,10 +84,27 @@ class Row:
         x_RD = x_TD[torch.tensor(self.wanted, device=x_TD.device)]
         return torch.cat([sharp_logits(model, some) for some in torch.split(x_RD, _LOGITS_AT_ONCE)])
 
-    def _attend(self, trunk: Trunk, start: int, first: int) -> None:
-        """Blocks for the rows from `start` on, whose places in `trunk` begin at `first`."""
-        for row in range(start, len(self.ids), _BLOCK):
-            stop = min(row + _BLOCK, len(self.ids))
+    def _attend(self, trunk: Trunk, begin: int, start: int) -> None:
+        """Blocks for the rows from `begin` on, which are the trunk's up to `start`, then its branches'.
+
+        As few as can be, since each goes through every layer by itself: rows whose places follow each other are one.
+        """
+        end, ready = len(self.ids), trunk.num_ready
+        if trunk.used != len(trunk):  # branches hold some already: theirs are the places behind these
+            self._masked(trunk, begin, start, ready)
+            self._masked(trunk, start, end, trunk.used)
+        elif ready or begin == start:
+            self._masked(trunk, begin, end, ready)
+        else:
+            if len(trunk.branches) == 1:  # alone it sees what a longer trunk would
+                start = end
+            self._blocks.append(Block(trunk, slice(begin, start), slice(0, start - begin), is_causal=True))
+            self._masked(trunk, start, end, start - begin)
+
+    def _masked(self, trunk: Trunk, start: int, end: int, first: int) -> None:
+        """Blocks for the rows from `start` to `end`, whose places in `trunk` begin at `first`."""
+        for row in range(start, end, _BLOCK):
+            stop = min(row + _BLOCK, end)
             places = slice(first + row - start, first + stop - start)
             self._blocks.append(Block(trunk, slice(row, stop), places, is_causal=False))
 

@@ -203,14 +203,24 @@ class Scheduler:
         if place.is_new:
             self._trunks.append(trunk)
         if place.source is not None:
-            trunk.make_room(branch.num_new, self._max_spare)
-            trunk.copy_front(place.source, place.num_copied)
-            place.source.last_used = next(self._clock)
-            if branch.keep and not place.source.branches and 2 * place.num_copied >= len(place.source):
-                # The conversation goes on in the new one; the old one may have had to make room for it.
-                self._trunks = [each for each in self._trunks if each is not place.source]
+            self._begin_from(place.source, place.num_copied, branch)
         if not branch.has_run:
             branch.num_cached = trunk.num_ready
+
+    def _begin_from(self, source: Trunk, num_copied: int, branch: Branch) -> None:
+        """The first `num_copied` tokens of the new trunk of `branch` from `source`, which leaves where it goes on."""
+        trunk = branch.trunk
+        assert trunk is not None
+        goes_on = branch.keep and not source.branches and 2 * num_copied >= len(source)
+        if goes_on:  # the conversation, in the new one; the old one may have had to make room for it
+            self._trunks = [each for each in self._trunks if each is not source]
+            others = self._num_needed - trunk.num_needed()
+            if others + max(source.num_held, trunk.num_needed()) <= self._max_tokens:
+                trunk.take_over(source, num_copied)
+                return
+        trunk.make_room(branch.num_new, self._max_spare)
+        trunk.copy_front(source, num_copied)
+        source.last_used = next(self._clock)
 
     def _give_way(self) -> None:
         """Take slots from the youngest until what the next step adds fits."""

@@ -100,7 +100,7 @@ class Trunk:
 
     The shared tokens take the first places, in order; every further token the next free one. `num_ready` shared tokens
     are computed. Nothing counts until `commit`, so a step that was interrupted has changed nothing. Left by its last
-    branch, its buffer is at most a quarter larger than what is in it.
+    branch, its buffer is at most a quarter larger than what is in it: places for a next turn.
     """
 
     def __init__(self, prompt: Prompt, length: int) -> None:
@@ -131,6 +131,8 @@ class Trunk:
 
     def num_needed(self, num_more: int = 0) -> int:
         """Places there will be when all that is new of its branches is held, and `num_more` tokens."""
+        if not self.branches and not num_more:  # most trunks, and all of them are asked several times a step
+            return self.num_held
         return max(self.num_held, self.used + sum(branch.num_new for branch in self.branches) + num_more)
 
     @property
@@ -157,7 +159,7 @@ class Trunk:
         if not self.branches:
             places.used = len(self)
             if 4 * (self._capacity - self.used) > self.used:  # less is not worth a copy, and counts as held
-                self._trim()
+                self._trim(self.used // 8)
         else:
             places.owner[places.owner == branch.number] = GONE
 
@@ -179,6 +181,12 @@ class Trunk:
         capacity = self._capacity = max(self._capacity, len(self))
         self._places.keys = {i: enlarged(x, length, capacity) for i, x in places.keys.items()}
         self._places.values = {i: enlarged(x, length, capacity) for i, x in places.values.items()}
+        self.num_ready = length
+
+    def take_over(self, source: Trunk, length: int) -> None:
+        """The same without a copy: the buffers of `source` themselves, which is of no use from then on."""
+        places, self._capacity = source._places, source._capacity
+        self._places.keys, self._places.values = places.keys, places.values
         self.num_ready = length
 
     def make_room(self, num_own: int, max_spare: int) -> None:
@@ -214,13 +222,13 @@ class Trunk:
         self._places = _Places(kept(old.keys), kept(old.values), old.owner[index], old.position[index], len(index))
         self._capacity = min(self._capacity, len(index))
 
-    def _trim(self) -> None:
-        """Give up the places behind those in use; buffer by buffer, so that little more is held meanwhile."""
-        self._capacity = min(self._capacity, self.used)
+    def _trim(self, spare: int = 0) -> None:
+        """Give up the places behind those in use, but for `spare`; buffer by buffer: little more is held meanwhile."""
+        self._capacity = min(self._capacity, self.used + spare)
         for buffers in (self._places.keys, self._places.values):
             for layer, buffer in buffers.items():
-                if buffer.shape[2] > self.used:
-                    buffers[layer] = enlarged(buffer, self.used, self.used)
+                if buffer.shape[2] > self._capacity:
+                    buffers[layer] = enlarged(buffer, self.used, self._capacity)
 
     def assign(self, owners: list[int], positions: list[int]) -> None:
         """Say whose the next free places will be; they count after `commit`."""
