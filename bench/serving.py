@@ -2,9 +2,9 @@
 
 Prints, for a served model (a folder, or random weights of a 135M Llama behind a tower): how much faster
 `--clients` picture chats of `--tokens` tokens are side by side than one after the other; the time to the first token of
-a second question about a picture against the first; with `--minutes`, that many minutes of as many streams with mixed
-pictures, whether each ended as it should, with the answer it gives alone, and what became of the memory; with
-`--vanish`, how a server is after so many clients have left without a word: whether it answers, and what they left
+a second question about a picture against the first, about those of `--photographs` too; with `--minutes`, that many
+minutes of as many streams with mixed pictures, whether each ended as it should, with the answer it gives alone, and
+what became of the memory; with `--vanish`, how a server is after so many clients have left without a word: whether it answers, and what they left
 behind; with `--peer`, how long `transformers serve` takes for the same chats with the same weights (needs
 `pip install transformers[serving]`). The server has the limits of `chiasm serve`, unless more clients are asked for.
 
@@ -197,16 +197,27 @@ def against_peer(port: int, tower: str, clients: int, num_tokens: int, runs: int
     )
 
 
-def second_question(port: int, runs: int) -> None:
-    pairs = []
-    for i in range(runs):
-        url = picture(5000 + i)
-        first = listen(port, request(url, "What is this?", 4)).seconds_to_first
-        second = listen(port, request(url, "And what colour is it?", 4)).seconds_to_first
-        pairs.append((second / first, first, second))
-    ratio, first, second = (statistics.median(each) for each in zip(*pairs, strict=True))
-    took = f"{1e3 * second:.1f} against {1e3 * first:.1f} ms"
-    print(f"first token of the second question: {ratio:.2f} of the first's time ({took}; medians of {runs})")
+def second_question(port: int, runs: int, photographs: Path | None) -> None:
+    """Two questions about each of so many pictures nobody has seen: drawn ones, then photographs if there are any."""
+    kinds = {"drawn picture": [picture(5000 + i) for i in range(runs)]}
+    if photographs is not None:
+        files = sorted(each for each in photographs.rglob("*") if each.suffix.lower() in (".jpg", ".jpeg"))[:runs]
+        kinds["photograph"] = [
+            "data:image/jpeg;base64," + base64.b64encode(file.read_bytes()).decode() for file in files
+        ]
+    for kind, urls in kinds.items():
+        pairs = []
+        for url in urls:
+            first = listen(port, request(url, "What is this?", 4)).seconds_to_first
+            second = listen(port, request(url, "And what colour is it?", 4)).seconds_to_first
+            pairs.append((second / first, first, second))
+        ratio, first, second = (statistics.median(each) for each in zip(*pairs, strict=True))
+        took = f"{1e3 * second:.1f} against {1e3 * first:.1f} ms"
+        print(
+            f"first token of the second question about a {kind}: {ratio:.2f} of the first's time "
+            f"({took}; medians of {len(pairs)})",
+            flush=True,
+        )
 
 
 def hours(port: int, minutes: float, clients: int) -> None:
@@ -292,7 +303,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0.0)
     parser.add_argument("--vanish", type=int, default=0)
     parser.add_argument("--peer", action="store_true", help="compare with `transformers serve`")
+    parser.add_argument("--photographs", type=Path, help="a folder of JPEG files to ask two questions about, too")
     options = parser.parse_args()
+    if options.photographs and not any(options.photographs.rglob("*.[jJ][pP]*[gG]")):
+        parser.error(f"no JPEG file in {options.photographs}: name a folder that holds some")
     if options.peer and options.model:
         parser.error("--peer compares random weights: a trained model would end its answers, at another place each")
 
@@ -312,7 +326,7 @@ def main() -> None:
         for seed in range(2):
             listen(port, request(picture(seed), "Warm up.", 16))
         side_by_side(port, options.clients, options.tokens, options.runs)
-        second_question(port, 25)
+        second_question(port, 25, options.photographs)
         if options.peer:
             against_peer(port, options.tower, options.clients, options.tokens, options.runs, options.threads)
         if options.minutes:

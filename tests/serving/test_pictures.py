@@ -92,6 +92,22 @@ def test_all_pictures_together_have_a_bound_of_pixels() -> None:
         guard.open([urls[0]] * 3)
 
 
+def test_what_has_been_opened_is_known_at_once() -> None:
+    content, other = png(), png("blue", (100, 100))
+    urls = [data_url(content), data_url(other)]
+    guard = PictureGuard(max_total_pixels=15_000)
+    assert guard.known(urls) is None
+    guard.open(urls[:1])
+    assert guard.known(urls[:1]) == [content]
+    assert guard.known(urls) is None
+    guard.open(urls)
+    assert guard.known(urls) == [content, other]
+    assert guard.known([*urls, urls[1]]) is None  # together too many pixels: `open` says so
+    assert guard.known(["data:image/png;base64,###"]) is None
+    assert guard.known(["https://images.example.org/a.png"]) is None
+    assert guard.known(urls * 1000) is None
+
+
 def test_what_is_kept_open_counts_all_the_same() -> None:
     guard = PictureGuard(max_total_pixels=25_000, opens=lambda content, limits: (200, 200))
     with pytest.raises(Refused, match="picture 1: all pictures together have more than 25,000"):

@@ -14,7 +14,9 @@ from typing import Any, cast
 from chiasm.chat import ChatModel, Delta, Sampling
 from chiasm.conversation import Conversation
 
-_AHEAD = 64  # pieces a model may be ahead of its reader; ours
+# Both ours.
+_AHEAD = 64  # pieces a model may be ahead of its reader
+_FIRST_SECONDS = 0.01  # the first piece has to be on its way, ten times over, unless the client does not read
 
 
 class Answering:
@@ -26,6 +28,8 @@ class Answering:
         self._pieces: asyncio.Queue[Delta | BaseException] = asyncio.Queue()
         self._room = threading.Semaphore(_AHEAD)
         self._closed = threading.Event()
+        self._num_asked = 0
+        self._first_gone = threading.Event()
         self._work: asyncio.Future[None] | None = None
         self._over = False
 
@@ -37,6 +41,9 @@ class Answering:
         """The next piece; None behind the last. Raises what the model raised."""
         if self._over:
             return None
+        self._num_asked += 1
+        if self._num_asked == 2:
+            self._first_gone.set()
         piece = await self._pieces.get()
         self._room.release()
         if isinstance(piece, BaseException):
@@ -49,6 +56,7 @@ class Answering:
     async def close(self) -> None:
         """Stop writing; returns when the thread is free again."""
         self._closed.set()
+        self._first_gone.set()
         self._room.release()
         if self._work is not None:
             await asyncio.shield(asyncio.wait([self._work]))
@@ -63,6 +71,8 @@ class Answering:
                 self._tell(delta)
                 if self._closed.is_set() or delta.finish_reason is not None:
                     return
+                # Computing the next piece would take the processor from the loop, which has the first to send.
+                self._first_gone.wait(_FIRST_SECONDS)
             raise ValueError("the stream ended without saying why")
         except BaseException as error:  # handed to the reader: whatever a model raises, somebody must say so
             self._tell(error)

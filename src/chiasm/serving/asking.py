@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from chiasm.chat import AnswerError, ChatModel, Delta, Looked, collect
 from chiasm.conversation import Conversation
@@ -175,8 +175,8 @@ class Asking:
         """The answer on its way; from here on it has a slot."""
         await self._check_schema(asked.sampling.json_schema)
         conversation = await self._opened(asked)
-        slot = self._house.desk.slot()
-        await self._within(self._held.enter_async_context(slot))
+        taking = self._held.enter_async_context(self._house.desk.slot())
+        await (taking if self._house.desk.has_free_slot else self._within(taking))
         answering = Answering(self._house.threads, self._house.model)
         self._held.push_async_callback(answering.close)
         answering.begin(conversation, asked.sampling)
@@ -198,6 +198,9 @@ class Asking:
     async def _opened(self, asked: wire.Asked) -> Conversation:
         if not asked.urls:
             return asked.conversation
+        known = self._house.pictures.known(asked.urls)
+        if known is not None:
+            return wire.with_pictures(asked.conversation, known)
         loop = asyncio.get_running_loop()
         opening = loop.run_in_executor(self._house.picture_threads, self._house.pictures.open, asked.urls)
         return wire.with_pictures(asked.conversation, await self._within(opening))
@@ -327,11 +330,19 @@ class EventStream(Response):
         """ASGI."""
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         async with self._held, contextlib.aclosing(self._events) as events:
+            waiting: list[Message] = [start]  # for the first event: to be sent with it
             with contextlib.suppress(ClientGoneError):
-                await self._taken(send(start))
                 async for event in events:
-                    await self._taken(send({"type": "http.response.body", "body": event, "more_body": True}))
-                await self._taken(send({"type": "http.response.body", "body": b"", "more_body": False}))
+                    body = {"type": "http.response.body", "body": event, "more_body": True}
+                    await self._taken(_sent(send, *waiting, body))
+                    waiting = []
+                end = {"type": "http.response.body", "body": b"", "more_body": False}
+                await self._taken(_sent(send, *waiting, end))
+
+
+async def _sent(send: Send, *messages: Message) -> None:
+    for message in messages:
+        await send(message)
 
 
 def _code(error: UserError) -> str:

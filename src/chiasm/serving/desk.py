@@ -34,6 +34,11 @@ class Desk:
         return self.num_in - self.num_running
 
     @property
+    def has_free_slot(self) -> bool:
+        """Whether `slot` would not have to be waited for."""
+        return not self._free.locked()
+
+    @property
     def status(self) -> str:
         """How it is, in a word."""
         return "stopping" if self.stopping else "failing" if self.num_faults >= _FAILING else "ok"

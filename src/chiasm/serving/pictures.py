@@ -30,6 +30,7 @@ LIMITS = PictureLimits(
     formats=("JPEG", "PNG", "WebP", "GIF", "BMP"),
 )
 _REMEMBERED = 4096
+_AT_ONCE = 256 << 10  # characters of URLs that are read in less time than it takes to ask another thread to
 # RFC 2397, with a media type and without parameters beside `;base64`.
 _DATA_HEAD = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64\Z", re.IGNORECASE)
 
@@ -66,6 +67,19 @@ class PictureGuard:
                 self._check_data(url, number)
             else:
                 self._check_address(url, number)
+
+    def known(self, urls: Sequence[str]) -> list[bytes] | None:
+        """What `open` would give, where all are small and have been opened before; else None. Quick."""
+        if sum(map(len, urls)) > _AT_ONCE or not all(url[:5].lower() == "data:" for url in urls):
+            return None
+        try:
+            contents = [self._content(url, number) for number, url in enumerate(urls, 1)]
+        except Refused:  # which one is told first is for `open` to say
+            return None
+        with self._lock:
+            sizes = [self._known.get(hashlib.sha256(content).digest()) for content in contents]
+        found = [size for size in sizes if size is not None]
+        return contents if len(found) == len(urls) and sum(found) <= self.max_total_pixels else None
 
     def open(self, urls: Sequence[str]) -> list[bytes]:
         """The content of each picture, which opens; raises `Refused`. Slow: decodes, and fetches where allowed."""
