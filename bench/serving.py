@@ -4,9 +4,10 @@ Prints, for a served model (a folder, or random weights of a 135M Llama behind a
 `--clients` picture chats of `--tokens` tokens are side by side than one after the other; the time to the first token of
 a second question about a picture against the first, about those of `--photographs` too; with `--minutes`, that many
 minutes of as many streams with mixed pictures, whether each ended as it should, with the answer it gives alone, and
-what became of the memory; with `--vanish`, how a server is after so many clients have left without a word: whether it answers, and what they left
-behind; with `--peer`, how long `transformers serve` takes for the same chats with the same weights (needs
-`pip install transformers[serving]`). The server has the limits of `chiasm serve`, unless more clients are asked for.
+what became of the memory; with `--vanish`, how a server is after so many clients have left without a word: whether it
+answers, and what they left behind; with `--peer`, how long `transformers serve` takes for the same chats with the same
+weights (needs `pip install transformers[serving]`). The server has the limits of `chiasm serve`, unless more clients
+are asked for.
 
     python -m bench.serving --minutes 0.2 --vanish 50
     python -m bench.serving --peer
