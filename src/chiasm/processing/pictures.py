@@ -344,11 +344,13 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         return _grey(_float_levels(np.array(image, dtype=np.float32)))
     if image.mode == "I" or image.mode.startswith("I;16"):
         values = np.asarray(image)
-        return _grey((np.clip(values, 0, 0xFFFF) >> 8).astype(np.uint8))
+        if values.dtype != np.uint16:  # those cannot lie outside
+            values = np.clip(values, 0, 0xFFFF)
+        return _grey((values >> 8).astype(np.uint8))
     key = image.info.get("transparency")
     sixteen_bit_key = isinstance(key, tuple) and max(key) > 0xFF
     if image.has_transparency_data and not sixteen_bit_key:
-        rgba = image.convert("RGBA")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # which would be a copy
         canvas = Image.new("RGB", image.size, BACKGROUND)
         canvas.paste(rgba, mask=rgba)
         return canvas
