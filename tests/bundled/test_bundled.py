@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import chiasm
-from chiasm import Sampling, bundled
+from chiasm import Sampling, bundled, recipes
 from chiasm.chat import Answer
 from chiasm.conversation import Conversation, user
 from chiasm.scenes.asking import ask
@@ -29,7 +29,8 @@ def test_its_files_are_those_the_manifest_names() -> None:
         for path in HOME.rglob("*.safetensors")
     }
     assert found == manifest["sha256"]
-    assert {"clip", "language", "align", "instruct", "practice"} == set(manifest["stages"])
+    assert list(manifest["stages"]) == list(recipes.find("tiny").stages)
+    assert manifest["recipe"] == recipes.find("tiny").model_dump(mode="json")
 
 
 def test_it_is_small() -> None:

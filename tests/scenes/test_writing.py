@@ -22,6 +22,7 @@ from chiasm.evals.tasks import caption, caption_zh, pope, scenes, scenes_zh, vqa
 from chiasm.evals.tasks._drawn import Truth
 from chiasm.scenes import shards
 from chiasm.scenes.drawing.compose import Drawn, draw
+from chiasm.scenes.formats.drills import DRILLS
 from chiasm.scenes.kinds import KINDS
 from chiasm.scenes.layout import WrittenWorld
 from chiasm.scenes.placing import sample_scene
@@ -157,12 +158,13 @@ def test_pycocotools_reads_the_annotations_and_finds_them_right(world: WrittenWo
 # ---- LLaVA's files ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", TRAINING)
+@pytest.mark.parametrize("name", [*TRAINING, *(f"drills/{drill}_train" for drill in DRILLS)])
 def test_training_files_pass_the_check(world: WrittenWorld, name: str) -> None:
-    file = ConversationFile(getattr(world, name), world.images)
+    path = world.folder / f"{name}.json"
+    file = ConversationFile(path, world.images)
     report = check(file, None, lambda _: None)
     assert report.num_usable == report.num_samples > 0
-    records = read(getattr(world, name))
+    records = read(path)
     assert len({record["id"] for record in records}) == len(records)
     for record in records:
         for turn in record["conversations"]:

@@ -4,7 +4,8 @@ The papers begin with a tower that can see and a language model that can talk. H
 (a tower and a text encoder, by contrast), `language` is the part of Vicuna (a language model that has read and talked,
 in English and Chinese, about scenes told in words). Then come the two stages of LLaVA, unchanged: `align` trains the
 connector alone on descriptions, `instruct` connector and language model on the mixture. `practice` goes on with short
-questions that do not give each other away: a model from nothing has to be made to look. Sizes and rates chosen by us.
+questions that do not give each other away: a model from nothing has to be made to look. Then come drills, a skill each,
+with some practice in between, and `together`, in which everything is asked. Sizes and rates chosen by us.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _WORLD = "runs/world"  # what `chiasm data scenes --out` wrote
 
 def recipe(world: str = _WORLD) -> Recipe:
     """The run on a drawn world in the folder `world`; in bfloat16 where this machine is fast in it."""
-    images, annotations = f"{world}/images", f"{world}/annotations"
+    images, annotations, drills = f"{world}/images", f"{world}/annotations", f"{world}/drills"
     return Recipe(
         name="tiny",
         seed=0,
@@ -102,18 +103,28 @@ def recipe(world: str = _WORLD) -> Recipe:
                 features="cache",
                 optim=Optim(lr=5e-4, betas=(0.9, 0.98)),
             ),
-            "practice": Stage(
-                trains=("connector", "language"),
-                data=Data(records=f"{world}/practice_train.json", images=images),
-                template="chatml",
-                batch_size=32,
-                epochs=1.3,
-                max_length=1024,
-                pack=True,
-                row_length=2048,
-                features="cache",
-                optim=Optim(lr=7e-4, betas=(0.9, 0.98)),
-            ),
+            "practice": _questions(f"{world}/practice_train.json", images, epochs=1.3),
+            "letters": _questions(f"{drills}/letters_train.json", images, epochs=1),
+            "options": _questions(f"{drills}/options_train.json", images, epochs=0.75),
+            "sides": _questions(f"{drills}/sides_train.json", images, epochs=1),
+            "boxes": _questions(f"{drills}/boxes_train.json", images, epochs=0.75),
+            "together": _questions(f"{drills}/together_train.json", images, epochs=0.35),
         },
         save_every=500,
+    )
+
+
+def _questions(records: str, images: str, epochs: float) -> Stage:
+    """Connector and language model on short questions."""
+    return Stage(
+        trains=("connector", "language"),
+        data=Data(records=records, images=images),
+        template="chatml",
+        batch_size=32,
+        epochs=epochs,
+        max_length=1024,
+        pack=True,
+        row_length=2048,
+        features="cache",
+        optim=Optim(lr=7e-4, betas=(0.9, 0.98)),
     )

@@ -57,6 +57,10 @@ class WrittenWorld:
         """After stage 2, for a small model: short questions that do not give each other away."""
         return self.folder / "practice_train.json"
 
+    def drill_train(self, name: str) -> Path:
+        """After practice: a skill by itself, or all of them together."""
+        return self.folder / "drills" / f"{name}_train.json"
+
     @property
     def text_train(self) -> Path:
         """For the language model alone."""

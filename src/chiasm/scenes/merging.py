@@ -16,6 +16,7 @@ from typing import IO
 
 from chiasm.atomic import new_file
 from chiasm.scenes.formats import coco, vqa
+from chiasm.scenes.formats.drills import DRILLS
 from chiasm.scenes.formats.picture import LANGUAGES, Record
 from chiasm.scenes.formats.pope import POPE_SPLITS, Content, pope
 from chiasm.scenes.layout import WrittenWorld
@@ -34,6 +35,8 @@ def merge(files: WrittenWorld, seed: int, shards: Sequence[Shard]) -> dict[str, 
     merger.put(files.instruct_train, _whole(merger.array("train", "instruct")), merger.num["train", "instruct"])
     merger.put(files.mixture_train, _whole(merger.array("train", "mixture")), merger.num["train", "mixture"])
     merger.put(files.practice_train, _whole(merger.array("train", "practice")), merger.num["train", "practice"])
+    for name in DRILLS:
+        merger.put(files.drill_train(name), _whole(merger.array("train", name)), merger.num["train", name])
     merger.put(files.text_train, _whole(merger.array("text", "text")), merger.num["text", "text"])
     for split in HELD_OUT:
         merger.benchmarks(split)

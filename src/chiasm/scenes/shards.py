@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chiasm.atomic import new_file
 from chiasm.scenes.drawing.compose import draw
-from chiasm.scenes.formats import coco, mixture, pope, practice, stages, vqa
+from chiasm.scenes.formats import coco, drills, mixture, pope, practice, stages, vqa
 from chiasm.scenes.formats.picture import LANGUAGES, Picture, Record
 from chiasm.scenes.formats.png import png
 from chiasm.scenes.formats.questions import Examiner
@@ -111,6 +111,8 @@ def _lessons(picture: Picture, partner: Picture | None) -> Iterator[Line]:
     yield from (("instruct", record) for record in stages.instruct(picture))
     yield from (("mixture", record) for record in mixture.mixture(picture, partner))
     yield from (("practice", record) for record in practice.practice(picture, partner))
+    for name in drills.DRILLS:
+        yield from ((name, record) for record in drills.drill(name, picture, partner))
 
 
 def _examination(split: str, picture: Picture, partner: Picture | None, examiners: list[Examiner]) -> Iterator[Line]:

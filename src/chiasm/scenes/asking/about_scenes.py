@@ -40,6 +40,10 @@ _WHICH: Ways = {
     ),
     "zh": ("图中有下面哪一样：{choices}？", "你能看到哪一样：{choices}？", "图里有什么：{choices}？"),
 }
+_SEEN: Ways = {
+    "en": ("Which of these can you see?", "Which of these is there?", "What is in the picture?"),
+    "zh": ("图中有下面哪一样？", "你能看到哪一样？", "图里有什么？"),
+}
 _MOST_CHOICES = 3
 _CHOSEN = 0.6  # of the choices that a coin does not make anyway: a fifth has none
 _HOW_MANY: Ways = {
@@ -148,6 +152,26 @@ def which_is_there(kinds: Sequence[str], right: str | None, language: Language, 
         answer = language.name(right) if right else "都没有"
         told = f"图中有{language.several(Look(right), None)}。" if right else "这些图中都没有。"
     return Draft(say(language, rng, _WHICH, choices=choices), answer, told)
+
+
+def ask_one_seen(sight: Sight, language: Language, rng: random.Random, _yes: bool) -> Draft | None:
+    """Which of these can you see? To be asked with two options, of which one is there."""
+    return _seen(sight, language, rng, 1)
+
+
+def ask_seen(sight: Sight, language: Language, rng: random.Random, _yes: bool) -> Draft | None:
+    """The same with two to four."""
+    return _seen(sight, language, rng, _MOST_CHOICES)
+
+
+def _seen(sight: Sight, language: Language, rng: random.Random, num_wrong: int) -> Draft | None:
+    there, absent = sorted({thing.kind for thing in sight.seen}), sight.absent()
+    if len(absent) < num_wrong or not there:
+        return None
+    right = rng.choice(there)
+    told = which_is_there([right], right, language, rng).sentence
+    wrong = tuple(language.name(kind) for kind in rng.sample(absent, num_wrong))
+    return Draft(say(language, rng, _SEEN), language.name(right), told, wrong)
 
 
 def ask_count(sight: Sight, language: Language, rng: random.Random, _yes: bool) -> Draft | None:

@@ -33,6 +33,9 @@ _DRAFTED: Mapping[str, Callable[[Sight, Language, random.Random, bool], Draft | 
     "read": about_things.ask_read,
     "choice": about_scenes.ask_choice,
     "described": about_scenes.ask_described,
+    "one_seen": about_scenes.ask_one_seen,
+    "seen": about_scenes.ask_seen,
+    "half": relations.ask_half,
 }
 KINDS_OF_QUESTIONS = (*_DRAFTED, "option", "text_to_box", "region_to_text")
 WITH_OPTIONS: tuple[str, ...] = ("colour", "kind", "count", "place", "action", "side", "state", "holds", "weather")

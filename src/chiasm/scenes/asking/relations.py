@@ -34,6 +34,13 @@ _OVER: Ways = {
     "zh": ("{first}在{second}的上方还是下方？",),
 }
 _IS_BESIDE: Ways = {"en": ("Is {first} {relation} {second}?",), "zh": ("{first}在{second}的{relation}吗？",)}
+_HALF: Ways = {
+    "en": (
+        "Which half of the picture is {the} in, left or right?",
+        "Is {the} in the left or in the right half of the picture?",
+    ),
+    "zh": ("{the}在图片的左半边还是右半边？", "{the}在图的哪一半，左边还是右边？"),
+}
 _ON_TABLE: Ways = {
     "en": ("What is on {the}?", "What is standing on {the}?", "What can you see on {the}?"),
     "zh": ("{the}上有什么？", "{the}上放着什么？", "{the}上的东西是什么？"),
@@ -88,6 +95,23 @@ def ask_side(sight: Sight, language: Language, rng: random.Random, yes: bool) ->
             question = say(language, rng, ways, first=names[0], second=names[1])
             sides = _SIDES[language.code]
             return Draft(question, sides[told], capital(so), (sides[_OPPOSITE[told]],))
+    return None
+
+
+def ask_half(sight: Sight, language: Language, rng: random.Random, _yes: bool) -> Draft | None:
+    """Which half of the picture is ... in? Of what does not reach across the middle."""
+    sides = _SIDES[language.code]
+    for thing in sight.shuffled(rng):
+        side: Relation | None = "left of" if thing.box.x1 < 0.5 else "right of" if thing.box.x0 > 0.5 else None
+        look = sight.only(thing, rng) if side else None
+        if side is not None and look is not None:
+            the = the_one(language, look)
+            if language.code == "en":
+                told = f"{the} is in the {sides[side]} half of the picture."
+            else:
+                told = f"{the}在图片的{sides[side]}。"
+            question = say(language, rng, _HALF, the=the)
+            return Draft(question, sides[side], capital(told), (sides[_OPPOSITE[side]],))
     return None
 
 

@@ -101,8 +101,8 @@ class Sight:
         """Whether nothing in the scene could be taken for one of this kind, given that there is none."""
         if kind == "house" and self.scene.place == "street":
             return False  # far houses are part of every street
-        like = _LIKE.get(kind, ())
-        if any(thing.kind in like for thing in self.scene.things):
+        like = _LIKE.get(kind)  # few kinds have any
+        if like and any(thing.kind in like for thing in self.scene.things):
             return False
         # Who sits may sit on something.
         return kind not in ("chair", "bench") or all(

@@ -17,6 +17,7 @@ from chiasm.scenes.asking.about_scenes import is_there, which_is_there
 from chiasm.scenes.asking.question import asked_once
 from chiasm.scenes.asking.questions import ask_at
 from chiasm.scenes.asking.sight import Sight
+from chiasm.scenes.asking.wording import Draft
 from chiasm.scenes.formats.conversations import Turn, record, turns_of
 from chiasm.scenes.formats.mixture import another
 from chiasm.scenes.formats.picture import LANGUAGES, Picture, Record
@@ -57,11 +58,7 @@ _ORDER = {"short": 0, "read": 0, "option": 1, "box": 2}  # each of the later one
 def practice(picture: Picture, partner: Picture | None) -> Iterator[Record]:
     """The records of a picture; of two partners the first is compared with the other."""
     for language in LANGUAGES:
-        rng = picture.stream(f"practice {language.code}")
-        questions = [*_there(picture.scene, language, rng), *_like(picture.scene, language, rng)]
-        if questions:
-            asked = asked_once(sorted(questions, key=lambda question: _ORDER[question.style]))
-            yield record(f"practice_{picture.digits}_{language.code}", turns_of(asked, language), [picture.file])
+        yield from practised(picture, language, "practice")
     if partner and picture.number % 2 == 0:
         language = LANGUAGES[picture.number // 2 % 2]
         rng = picture.stream("practice compare")
@@ -74,12 +71,28 @@ def practice(picture: Picture, partner: Picture | None) -> Iterator[Record]:
     if picture.number % _LONGER_EVERY == 0:
         yield another(picture, language, "practice longer")
     elif picture.number % _LONGER_EVERY == 1:
-        turn = _told(picture, language, picture.stream("practice told"))
-        yield record(f"told_{picture.digits}_{language.code}", [turn], [picture.file])
+        yield told(picture, language, "practice told")
+
+
+def practised(picture: Picture, language: Language, purpose: str) -> Iterator[Record]:
+    """The short questions about a picture, of their own for each `purpose`; none where there is nothing to ask."""
+    rng = picture.stream(f"{purpose} {language.code}")
+    short = (
+        Question(kind, draft.question, draft.answer, "short") for kind, draft in there(picture.scene, language, rng)
+    )
+    questions = [*short, *_like(picture.scene, language, rng)]
+    if questions:
+        asked = asked_once(sorted(questions, key=lambda question: _ORDER[question.style]))
+        yield record(f"{purpose}_{picture.digits}_{language.code}", turns_of(asked, language), [picture.file])
+
+
+def told(picture: Picture, language: Language, purpose: str) -> Record:
+    """A request as people write them, and what there is to say; of its own for each `purpose`."""
+    turn = _told(picture, language, picture.stream(purpose))
+    return record(f"told_{picture.digits}_{language.code}", [turn], [picture.file])
 
 
 def _told(picture: Picture, language: Language, rng: random.Random) -> Turn:
-    """A request as people write them, and what there is to say."""
     scene, code = picture.scene, language.code
     (wanted,) = rng.choices(list(_TOLD), weights=list(_TOLD.values()))
     if wanted == "caption":
@@ -94,25 +107,24 @@ def _told(picture: Picture, language: Language, rng: random.Random) -> Turn:
     return composed(ALL_TEXT[code], rng), "\n".join(written) or ("（无文字）" if code == "zh" else "(no text)")
 
 
-def _there(scene: Scene, language: Language, rng: random.Random) -> Iterator[Question]:
+def there(scene: Scene, language: Language, rng: random.Random) -> Iterator[tuple[str, Draft]]:
     """Whether things are there; no kind is named twice, and a coin says each time whether it is one that is."""
     sight = Sight.of(scene)
-    there = sorted({thing.kind for thing in sight.seen})
-    rng.shuffle(there)
+    present = sorted({thing.kind for thing in sight.seen})
+    rng.shuffle(present)
     absent = rng.sample(sight.absent(), len(sight.absent()))
     for _ in range(_MOST_THERE):
-        if not there or len(absent) < _FEWEST_ABSENT:
+        if not present or len(absent) < _FEWEST_ABSENT:
             return
         if rng.random() < _CHOICES:
-            right = there.pop()
+            right = present.pop()
             kinds = [right, *(_taken(absent, scene, rng) for _ in range(rng.choice((1, 1, 2))))]
             rng.shuffle(kinds)
-            kind, draft = "choice", which_is_there(kinds, right, language, rng)
+            yield "choice", which_is_there(kinds, right, language, rng)
         else:
             yes = rng.random() < 0.5
-            look = Look(there.pop() if yes else _taken(absent, scene, rng))
-            kind, draft = "existence", is_there(sight, look, language, rng, yes)
-        yield Question(kind, draft.question, draft.answer, "short")
+            look = Look(present.pop() if yes else _taken(absent, scene, rng))
+            yield "existence", is_there(sight, look, language, rng, yes)
 
 
 def _taken(absent: list[str], scene: Scene, rng: random.Random) -> str:

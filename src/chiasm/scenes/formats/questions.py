@@ -17,9 +17,9 @@ from chiasm.scenes.formats.requests import IN_DETAIL
 from chiasm.scenes.telling.description import dense
 from chiasm.scenes.telling.language import Language
 
-# Lessons, not examinations: how many where there are none, which of these is there, is one of them red. "existence"
-# examines all three.
-_NOT_ASKED = ("count_none", "choice", "described")
+# Lessons, not examinations: how many where there are none, which of these is there, is one of them red ("existence"
+# examines all three); which half a thing is in.
+_NOT_ASKED = ("count_none", "choice", "described", "one_seen", "seen", "half")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 

@@ -1,0 +1,114 @@
+"""Drills: one skill a record, true answers, nothing told twice, and practice in between."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+
+from chiasm.scenes.formats.drills import DRILLS, TOGETHER, drill
+from chiasm.scenes.formats.picture import Picture, Record
+from chiasm.scenes.kinds import KINDS
+from chiasm.scenes.placing import sample_scene
+from chiasm.scenes.scene import Thing
+
+NAMES = "|".join(sorted((kind.name for kind in KINDS), key=len, reverse=True))
+OPTION = re.compile(r"^([A-D])\. (.*)$", re.MULTILINE)
+SIDES = {"left": -1, "right": 1}
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Picture]:
+    return [Picture(0, "train", number, sample_scene(0, number, 140)) for number in range(120)]
+
+
+def records(name: str, pictures: list[Picture]) -> Iterator[tuple[Picture, Record]]:
+    for first, second in pairwise(pictures):
+        for record in drill(name, first, second):
+            yield first, record
+
+
+def turns(record: Record) -> list[tuple[str, str]]:
+    said = [turn["value"] for turn in record["conversations"]]
+    return list(zip(said[::2], said[1::2], strict=True))
+
+
+def drilled(name: str, pictures: list[Picture]) -> Iterator[tuple[Picture, list[tuple[str, str]]]]:
+    """The drill's own records in English."""
+    for picture, record in records(name, pictures):
+        if re.fullmatch(rf"{name}_\d+_en", record["id"]):
+            yield picture, turns(record)
+
+
+def named(question: str, picture: Picture) -> list[Thing]:
+    """The things a question names, in its order; empty where a name could be that of several."""
+    things = [picture.scene.of_kind(kind) for kind in re.findall(rf"\b({NAMES})\b", question)]
+    return [thing for (thing,) in things] if all(len(each) == 1 for each in things) else []
+
+
+@pytest.mark.parametrize("name", DRILLS)
+def test_every_drill_but_the_first_carries_practice_along(name: str, pictures: list[Picture]) -> None:
+    found = Counter(record["id"].split("_0")[0] for _, record in records(name, pictures))
+    practised = found.pop(f"{name}_practice", 0) / found[name]
+    assert practised == 0 if name == DRILLS[0] else 0.2 < practised < 0.6, found
+    if name == TOGETHER:
+        assert found["plainly"] > 0.95 * found[name] / 2
+        assert found["compare"] > 0.8 * found["plainly"]
+        assert sum(found.values()) > 4 * found["plainly"]
+    else:
+        assert set(found) == {name}
+
+
+def test_a_letter_stands_before_what_is_there_and_others_before_what_is_not(pictures: list[Picture]) -> None:
+    letters: Counter[str] = Counter()
+    for picture, said in drilled("letters", pictures):
+        there = {thing.kind for thing in picture.scene.things}
+        for question, answer in said:
+            options = dict(OPTION.findall(question))
+            assert [letter for letter, kind in options.items() if kind in there] == [answer], question
+            letters[answer] += 1
+        right = [dict(OPTION.findall(question))[answer] for question, answer in said]
+        assert len(set(right)) == len(right)
+    assert min(letters["A"], letters["B"]) > 0.4 * letters.total(), letters
+
+
+def test_sides_are_true_and_no_two_things_are_compared_twice(pictures: list[Picture]) -> None:
+    checked = 0
+    for picture, said in drilled("sides", pictures):
+        pairs: list[frozenset[int]] = []
+        for question, answer in said:
+            things = named(question.replace("picture", ""), picture)
+            if "half" in question and len(things) == 1:
+                middle = things[0].box.centre[0] - 0.5
+            elif "half" not in question and len(things) == 2:
+                pairs.append(frozenset(thing.number for thing in things))
+                first, second = things[::-1] if "On which side" in question else things
+                middle = first.box.centre[0] - second.box.centre[0]
+            else:
+                continue
+            if answer in SIDES:
+                assert middle * SIDES[answer] > 0, question
+                checked += 1
+        assert len(set(pairs)) == len(pairs), said
+    assert checked > 50
+
+
+def test_plain_questions_are_answered_in_sentences(pictures: list[Picture]) -> None:
+    answers = [
+        answer
+        for _, record in records(TOGETHER, pictures)
+        if record["id"].startswith("plainly") and record["id"].endswith("en")
+        for question, answer in turns(record)
+        if "single word" not in question
+    ]
+    assert len(answers) > 100
+    assert all(answer[0].isupper() and answer.endswith(".") and " " in answer for answer in answers)
+
+
+def test_the_same_picture_is_drilled_in_the_same_words(pictures: list[Picture]) -> None:
+    again = Picture(0, "train", 12, sample_scene(0, 12, 140))
+    for name in DRILLS:
+        assert list(drill(name, again, pictures[13])) == list(drill(name, pictures[12], pictures[13]))
