@@ -140,7 +140,7 @@ def test_all_wrong_fields_are_named_at_once() -> None:
         ("stages.align.augment.brightness", 1.5, "less than or equal to 1"),
         ("stages.align.augment.contrast", -0.1, "greater than or equal to 0"),
         ("stages.align.augment.saturation", True, "number"),
-        ("stages.align.augment.crop", 0.5, "less than 0.5"),
+        ("stages.align.augment.crop", 0.3, "less than or equal to 0.25"),
         ("seed", 1 << 64, "less than"),
         ("precision", "float8", "'float32' or 'bfloat16'"),
         ("stages", {}, "at least 1 item"),

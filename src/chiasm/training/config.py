@@ -153,8 +153,11 @@ class Augment(_Value):
     brightness: float = Field(default=0.0, ge=0, le=1)
     contrast: float = Field(default=0.0, ge=0, le=1)
     saturation: float = Field(default=0.0, ge=0, le=1)
-    crop: float = Field(default=0.0, ge=0, lt=0.5)
-    """The most that is cut off each of the four edges, in parts of the width or the height. It moves boxes."""
+    crop: float = Field(default=0.0, ge=0, le=0.25)
+    """The most that is cut off each of the four edges, in parts of the width or the height. It moves boxes.
+
+    At most a quarter, so that what is left is at most twice as long for its width as what was allowed in.
+    """
 
 
 class Validation(_Value):

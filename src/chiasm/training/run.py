@@ -88,7 +88,8 @@ class _Folder:
                 f"{path} is no run that could be resumed: it has no {_RECORD}. Leave --resume out to begin one"
             )
         before = Recipe.from_yaml(path / _RECIPE)
-        if before.model_copy(update={"sample_timeout": recipe.sample_timeout}) != recipe:  # no result depends on it
+        before = before.model_copy(update={"sample_timeout": recipe.sample_timeout})  # no result depends on it
+        if before != recipe:
             raise UserError(f"{path} was begun with another recipe: {_first_difference(before, recipe)}")
         return cls(path, str(cls(path, "")._read()["run_id"]))
 
