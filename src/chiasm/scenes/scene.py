@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from chiasm.scenes.kinds import BY_NAME, INSIDE, Kind
@@ -107,7 +108,7 @@ class Style:
     hue: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that what was found out about it once can be kept
 class Scene:
     """One picture's content. `width` and `height` are pixels; `weather` is None indoors; `horizon` is a height.
 
@@ -127,6 +128,15 @@ class Scene:
     @property
     def inside(self) -> bool:
         return self.place in INSIDE
+
+    @cached_property
+    def hidden(self) -> tuple[float, ...]:
+        """How much of each thing is behind others, about, by boxes: 0 to 1. What it holds or carries hides nothing."""
+        return tuple(min(self._behind(thing) / thing.box.area, 1.0) for thing in self.things)
+
+    def _behind(self, thing: Thing) -> float:
+        in_front = [other for other in self.things[thing.number + 1 :] if thing.number not in (other.held_by, other.on)]
+        return sum(thing.box.shared(other.box) for other in in_front)
 
     def of_kind(self, kind: str) -> tuple[Thing, ...]:
         return tuple(thing for thing in self.things if thing.kind == kind)

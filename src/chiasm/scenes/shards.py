@@ -21,6 +21,7 @@ from chiasm.scenes.placing import sample_scene
 
 # Even, so that a picture and its partner are in one shard; some two seconds of work, so that little is lost. Ours.
 PICTURES_A_SHARD = 200
+_JSON = json.JSONEncoder(ensure_ascii=False)
 # Scenes are numbered once for all splits: what is held out never depends on how much there is to train on.
 FIRST_INDEX = {"train": 0, "val": 10_000_000, "test": 20_000_000, "text": 30_000_000}
 MOST_OF_A_SPLIT = 10_000_000
@@ -76,7 +77,7 @@ def write_shard(shard: Shard) -> int:
         (shard.world / "images" / shard.split).mkdir(parents=True, exist_ok=True)
     with new_file(shard.path) as partial, partial.open("w", encoding="utf-8", newline="\n") as file:
         for section, record in _lines(shard):
-            file.write(f"{section}\t{json.dumps(record, ensure_ascii=False)}\n")
+            file.write(f"{section}\t{_JSON.encode(record)}\n")
     return shard.num if shard.split in DRAWN else 0
 
 

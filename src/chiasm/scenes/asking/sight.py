@@ -25,6 +25,9 @@ _LIKE: Mapping[str, tuple[str, ...]] = {
     "vase": ("potted plant", "bottle"),
 }
 """Kinds that somebody could also call so: where one is, it is not said that the other is not."""
+_SEATS = ("chair", "bench")
+_NOT_ALWAYS_DENIED = frozenset({"house", *_SEATS, *_LIKE})
+"""Kinds that may not be said to be absent in every scene without one."""
 _VIVID = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
 _GREEN = ("tree", "flower", "potted plant", "apple", "orange")
 _MANY_COLOURED = ("tv", "traffic light", "house")
@@ -39,7 +42,7 @@ class Sight:
 
     @classmethod
     def of(cls, scene: Scene) -> Sight:
-        return cls(scene, tuple(thing for thing in scene.things if hidden(scene, thing) <= _MOST_HIDDEN))
+        return cls(scene, tuple(thing for thing in scene.things if scene.hidden[thing.number] <= _MOST_HIDDEN))
 
     def shuffled(self, rng: random.Random) -> list[Thing]:
         return rng.sample(self.seen, len(self.seen))
@@ -95,25 +98,23 @@ class Sight:
     def absent(self) -> list[str]:
         """Kinds of which one can say that there are none."""
         there = {thing.kind for thing in self.scene.things}
-        return [kind.name for kind in KINDS if kind.name not in there and self.could_deny(kind.name)]
+        return [
+            kind.name
+            for kind in KINDS
+            if kind.name not in there and (kind.name not in _NOT_ALWAYS_DENIED or self.could_deny(kind.name))
+        ]
 
     def could_deny(self, kind: str) -> bool:
         """Whether nothing in the scene could be taken for one of this kind, given that there is none."""
+        if kind not in _NOT_ALWAYS_DENIED:
+            return True
         if kind == "house" and self.scene.place == "street":
             return False  # far houses are part of every street
-        like = _LIKE.get(kind)  # few kinds have any
-        if like and any(thing.kind in like for thing in self.scene.things):
+        like = _LIKE.get(kind, ())
+        if any(thing.kind in like for thing in self.scene.things):
             return False
         # Who sits may sit on something.
-        return kind not in ("chair", "bench") or all(
-            thing.action != "sitting" for thing in self.scene.of_kind("person")
-        )
-
-
-def hidden(scene: Scene, thing: Thing) -> float:
-    """The share of its box that things in front may cover, at most; what it holds or carries does not hide it."""
-    in_front = [other for other in scene.things[thing.number + 1 :] if thing.number not in (other.held_by, other.on)]
-    return sum(thing.box.shared(other.box) for other in in_front) / thing.box.area
+        return kind not in _SEATS or all(thing.action != "sitting" for thing in self.scene.of_kind("person"))
 
 
 def is_aloft(thing: Thing) -> bool:

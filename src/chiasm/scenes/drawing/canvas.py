@@ -42,8 +42,8 @@ TOGETHER = (True, False)
 
 def mix(first: Rgb, second: Rgb, amount: float) -> Rgb:
     """`first` moved `amount` (0 to 1) of the way to `second`."""
-    red, green, blue = (round(a + (b - a) * amount) for a, b in zip(first, second, strict=True))
-    return red, green, blue
+    (r, g, b), (other_r, other_g, other_b) = first, second
+    return round(r + (other_r - r) * amount), round(g + (other_g - g) * amount), round(b + (other_b - b) * amount)
 
 
 def lighter(colour: Rgb, amount: float = 0.3) -> Rgb:
@@ -73,19 +73,15 @@ def smooth(points: Sequence[Point], closed: bool = True, steps: int = 6) -> list
     curve: list[Point] = []
     for i in range(count if closed else count - 1):
         at = [points[(i + k) % count] if closed else points[min(max(i + k, 0), count - 1)] for k in (-1, 0, 1, 2)]
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = at
         for step in range(steps):
-            curve.append(_catmull_rom(at, step / steps))
+            t = step / steps
+            curve.append((_catmull_rom(ax, bx, cx, dx, t), _catmull_rom(ay, by, cy, dy, t)))
     return curve if closed else [*curve, points[-1]]
 
 
-def _catmull_rom(at: Sequence[Point], t: float) -> Point:
-    a, b, c, d = at
-    x, y = (
-        0.5 * (2 * b[k] + (c[k] - a[k]) * t + (2 * a[k] - 5 * b[k] + 4 * c[k] - d[k]) * t * t
-               + (3 * b[k] - a[k] - 3 * c[k] + d[k]) * t * t * t)
-        for k in (0, 1)
-    )  # fmt: skip
-    return x, y
+def _catmull_rom(a: float, b: float, c: float, d: float, t: float) -> float:
+    return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t * t * t)
 
 
 class Pen:

@@ -13,14 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice, repeat
 
-from chiasm.scenes.asking import Question, compare
+from chiasm.scenes.asking import Question
 from chiasm.scenes.asking.question import LETTERS, asked_once
 from chiasm.scenes.asking.questions import WITH_OPTIONS, ask_at, draft_at
 from chiasm.scenes.asking.sight import Sight
 from chiasm.scenes.formats.conversations import record, turns_of
 from chiasm.scenes.formats.mixture import another
 from chiasm.scenes.formats.picture import LANGUAGES, Picture, Record
-from chiasm.scenes.formats.practice import practised, there, told
+from chiasm.scenes.formats.practice import compared, practised, there, told
 from chiasm.scenes.scene import Thing
 from chiasm.scenes.telling.language import Language
 
@@ -56,7 +56,6 @@ _PLAINLY: Mapping[str, float] = {"colour": 3, "count": 2, "side": 2, "place": 1,
 _NUM_THERE, _NUM_PLAINLY = 3, 4  # questions in whole sentences: whether things are there, and others
 _OF_FEW_ANSWERS = ("side", "half", "count")
 _TRIES = 3  # pairs of things, until one stands clearly on one side of the other
-_COMPARED = 4  # questions about two pictures
 
 
 def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Record]:
@@ -78,7 +77,7 @@ def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Reco
         third = LANGUAGES[turn % 2]
         yield (another if turn // 4 % 2 else told)(picture, third, f"{name} longer")
         if partner:
-            yield from _compared(picture, partner, third)
+            yield from compared(picture, partner, third, "together compare")
 
 
 def _questions(sight: Sight, asked: _Drill, language: Language, rng: random.Random) -> tuple[Question, ...]:
@@ -93,12 +92,12 @@ def _questions(sight: Sight, asked: _Drill, language: Language, rng: random.Rand
             these = Sight(sight.scene, things)
             question = ask_at(these, kind, language, rng, with_options=asked.with_options)
             if question is not None:
-                found.setdefault(_told(question), question)
+                found.setdefault(_gives_away(question), question)
                 break
     return asked_once(sorted(found.values(), key=lambda question: question.style != "short"))
 
 
-def _told(question: Question) -> str:
+def _gives_away(question: Question) -> str:
     """What a question with its answer gives away: questions that tell the same are asked once."""
     if question.style == "option":
         return question.options[LETTERS.index(question.answer)]
@@ -114,12 +113,3 @@ def _plainly(picture: Picture, language: Language) -> Iterator[Record]:
     turns = {draft.question: draft.sentence for draft in (*drafts, *found) if draft is not None}
     if turns:
         yield record(f"plainly_{picture.digits}_{language.code}", list(turns.items()), [picture.file])
-
-
-def _compared(picture: Picture, partner: Picture, language: Language) -> Iterator[Record]:
-    rng = picture.stream("together compare")
-    found = [compare(picture.scene, partner.scene, language, rng) for _ in range(_COMPARED)]
-    different = {question.question: question for question in found if question is not None}
-    if different:
-        turns = turns_of(asked_once(list(different.values())), language)
-        yield record(f"compare_{picture.digits}_{language.code}", turns, [picture.file, partner.file])

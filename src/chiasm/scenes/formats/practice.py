@@ -60,13 +60,7 @@ def practice(picture: Picture, partner: Picture | None) -> Iterator[Record]:
     for language in LANGUAGES:
         yield from practised(picture, language, "practice")
     if partner and picture.number % 2 == 0:
-        language = LANGUAGES[picture.number // 2 % 2]
-        rng = picture.stream("practice compare")
-        found = [compare(picture.scene, partner.scene, language, rng) for _ in range(_COMPARED)]
-        different = {question.question: question for question in found if question is not None}
-        if different:
-            turns = turns_of(asked_once(list(different.values())), language)
-            yield record(f"compare_{picture.digits}_{language.code}", turns, [picture.file, partner.file])
+        yield from compared(picture, partner, LANGUAGES[picture.number // 2 % 2], "practice compare")
     language = LANGUAGES[picture.number // _LONGER_EVERY % 2]
     if picture.number % _LONGER_EVERY == 0:
         yield another(picture, language, "practice longer")
@@ -86,13 +80,23 @@ def practised(picture: Picture, language: Language, purpose: str) -> Iterator[Re
         yield record(f"{purpose}_{picture.digits}_{language.code}", turns_of(asked, language), [picture.file])
 
 
+def compared(picture: Picture, partner: Picture, language: Language, purpose: str) -> Iterator[Record]:
+    """Questions about two pictures, of their own for each `purpose`; none where the two are too much alike."""
+    rng = picture.stream(purpose)
+    found = [compare(picture.scene, partner.scene, language, rng) for _ in range(_COMPARED)]
+    different = {question.question: question for question in found if question is not None}
+    if different:
+        turns = turns_of(asked_once(list(different.values())), language)
+        yield record(f"compare_{picture.digits}_{language.code}", turns, [picture.file, partner.file])
+
+
 def told(picture: Picture, language: Language, purpose: str) -> Record:
     """A request as people write them, and what there is to say; of its own for each `purpose`."""
-    turn = _told(picture, language, picture.stream(purpose))
+    turn = _requested(picture, language, picture.stream(purpose))
     return record(f"told_{picture.digits}_{language.code}", [turn], [picture.file])
 
 
-def _told(picture: Picture, language: Language, rng: random.Random) -> Turn:
+def _requested(picture: Picture, language: Language, rng: random.Random) -> Turn:
     scene, code = picture.scene, language.code
     (wanted,) = rng.choices(list(_TOLD), weights=list(_TOLD.values()))
     if wanted == "caption":

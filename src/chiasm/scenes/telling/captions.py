@@ -12,7 +12,7 @@ from itertools import chain, cycle
 
 from chiasm.scenes.scene import Relation, Scene, Thing
 from chiasm.scenes.telling.caption_ways import WAYS, Cast, Way
-from chiasm.scenes.telling.choosing import Group, grouped, hidden, look_of, prominent, roots
+from chiasm.scenes.telling.choosing import Group, grouped, look_of, prominent, roots
 from chiasm.scenes.telling.language import Language, Look
 from chiasm.scenes.telling.nouns import capitals, group_phrase, length, listed
 from chiasm.scenes.telling.settings import a_place, when, where
@@ -44,7 +44,7 @@ def captions(scene: Scene, language: Language, rng: random.Random) -> tuple[str,
 
 def _groups(scene: Scene) -> list[Group]:
     """What can be named, what stands out first; several of a kind together, with their colour if they share it."""
-    visible = [thing for thing in roots(scene) if hidden(scene, thing) <= _MOST_HIDDEN] or list(roots(scene))
+    visible = [thing for thing in roots(scene) if scene.hidden[thing.number] <= _MOST_HIDDEN] or list(roots(scene))
     groups: list[Group] = []
     for group in grouped(prominent(scene, visible), 0):
         colours = {thing.colour for thing in group.things}

@@ -92,23 +92,13 @@ def held(scene: Scene, person: Thing) -> Thing | None:
     return scene.things[person.holds] if person.holds is not None else None
 
 
-def hidden(scene: Scene, thing: Thing) -> float:
-    """About how much of `thing` is behind others, by boxes: 0 to 1."""
-    behind = sum(
-        thing.box.shared(other.box)
-        for other in scene.things[thing.number + 1 :]
-        if thing.number not in (other.held_by, other.on)
-    )
-    return min(behind / thing.box.area, 1.0)
-
-
 def prominent(scene: Scene, things: Sequence[Thing]) -> list[Thing]:
     """What stands out first: large, living, not hidden."""
 
     def weight(thing: Thing) -> float:
         attention = _ATTENTION.get(thing.about.supercategory, 1.0)
         burden = sum(other.box.area for other in scene.things if thing.number in (other.held_by, other.on))
-        return (thing.box.area + burden) * attention * (1 - hidden(scene, thing))
+        return (thing.box.area + burden) * attention * (1 - scene.hidden[thing.number])
 
     return sorted(things, key=lambda thing: (-weight(thing), thing.number))
 

@@ -40,18 +40,18 @@ class Look:
 
     def fits(self, thing: Thing) -> bool:
         """Whether everything said is true of `thing`."""
-        pairs = (
-            (self.kind, thing.kind),
-            (self.colour, thing.colour),
-            (self.size, thing.size),
-            (self.state, thing.state),
-            (self.action, thing.action),
-            (self.facing, thing.facing),
-            (self.hat, thing.clothes.hat if thing.clothes else None),
-            (self.trousers, thing.clothes.trousers if thing.clothes else None),
-            (self.text, thing.text),
+        clothes = thing.clothes
+        return (
+            self.kind in (None, thing.kind)
+            and self.colour in (None, thing.colour)
+            and self.size in (None, thing.size)
+            and self.state in (None, thing.state)
+            and self.action in (None, thing.action)
+            and self.facing in (None, thing.facing)
+            and self.hat in (None, clothes.hat if clothes else None)
+            and self.trousers in (None, clothes.trousers if clothes else None)
+            and self.text in (None, thing.text)
         )
-        return all(said is None or said == true for said, true in pairs)
 
     def count(self, scene: Scene) -> int:
         return sum(self.fits(thing) for thing in scene.things)
