@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from PIL import Image
 
 from chiasm import checkpoints
 from chiasm.cli import main
+from chiasm.processing import pictures
 from chiasm.training.run import run
 from tests.training import micro
+from tests.training.hanging import reader
 
 
 def _exit_code(*arguments: object) -> int:
@@ -71,6 +74,22 @@ def test_bad_data_is_code_1_and_named(
     assert "5 samples, 2 usable" in said
     for part in ("[/bold]", "[red]absent[/].png", "missing", "no turns", "nothing trained", "图[/x]"):
         assert part in said
+
+
+def test_a_picture_that_never_comes_ends_the_look(
+    micro_world: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = [record["image"] for record in micro.records(micro_world)]
+    until = threading.Event()
+    monkeypatch.setattr(pictures, "_read_file", reader(Path(shown[7]).name, until))
+    records, images = micro_world / "instruct_train.json", micro_world / "images"
+    try:
+        assert _exit_code("data", "check", records, "--images", images, "--timeout", 0.5) == 1
+    finally:
+        until.set()
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    first = shown.index(shown[7])
+    assert last.startswith(f"error: record {first} (from 0) or a picture of it did not come within 0.5 seconds")
 
 
 def test_json_names_all_of_them(bad: Path, micro_world: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,11 @@ from typing import Any
 from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
+ENVIRONMENT = {  # of a process of its own: nothing of whoever runs the tests changes it
+    **{key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")},
+    "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,26 @@ class Job:
     per_node: int | None = None
 
 
+def as_torchrun(command: list[str], size: int) -> list[subprocess.Popen[str]]:
+    """`command` in so many processes that are told of each other as torchrun tells them."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    common = {"WORLD_SIZE": f"{size}", "LOCAL_WORLD_SIZE": f"{size}"}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{port}"}
+    return [
+        subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            text=True,
+            env={**ENVIRONMENT, **common, "RANK": f"{rank}", "LOCAL_RANK": f"{rank}"},
+            cwd=ROOT,
+        )
+        for rank in range(size)
+    ]
+
+
 def start(groups: list[tuple[int, list[Job]]], folder: Path) -> list[list[list[dict[str, Any]]]]:
     """For each (size, jobs) run the jobs one after the other in so many processes; what each process says of each job.
 
@@ -47,15 +72,9 @@ def start(groups: list[tuple[int, list[Job]]], folder: Path) -> list[list[list[d
     """
     folder.mkdir(exist_ok=True)
     (folder / "jobs.json").write_text(json.dumps([(size, [asdict(job) for job in jobs]) for size, jobs in groups]))
-    environment = {
-        **{key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")},
-        "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
-        "OMP_NUM_THREADS": "1",
-        "MASTER_ADDR": "127.0.0.1",
-    }
     done = subprocess.run(
         [sys.executable, "-m", "tests.training.processes", str(folder)],
-        env=environment,
+        env={**ENVIRONMENT, "MASTER_ADDR": "127.0.0.1"},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,6 @@ from tests.training.processes import Job, start
 
 _ALL = Augment(brightness=0.4, contrast=0.4, saturation=0.4, crop=0.2)
 _WRITTEN = "{brightness: 0.4, contrast: 0.4, saturation: 0.4, crop: 0.2}"
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums over threads may round differently from one time to the next."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _picture() -> Image.Image:

@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +25,7 @@ from chiasm.training.run import run
 from chiasm.training.stage_checkpoints import StageCheckpoints
 from chiasm.training.state import Position
 from tests.training import micro
-
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {
-    **{key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")},
-    "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
-    "OMP_NUM_THREADS": "1",
-}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+from tests.training.processes import ENVIRONMENT, ROOT
 
 
 def _trained(value: float = 0.0) -> tuple[dict[str, nn.Parameter], torch.optim.AdamW]:

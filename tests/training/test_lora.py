@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,15 +27,6 @@ def adapted(world: Path, *changes: str, start: str | None = None, stages: tuple[
     return micro.recipe(
         world, LORA, "stages.instruct.optim.lr=0.02", "save_every=3", *changes, stages=taught, start=start
     )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums over threads may round differently from one time to the next."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

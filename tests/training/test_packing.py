@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,15 +17,6 @@ _PACKED = tuple(
     for stage in ("align", "instruct")
     for field in ("pack=true", "max_length=200", "row_length=400", "row_pictures=3")
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums over threads may round differently from one time to the next."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _curve(run: Path) -> list[tuple[str, int, float, int, int]]:

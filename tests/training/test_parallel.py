@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,6 @@ from chiasm.training.features import CacheSettings
 from chiasm.training.run import run
 from tests.training import micro
 from tests.training.processes import Job, start
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums over threads may round differently from one time to the next."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
 
 pytestmark = pytest.mark.timeout(300)  # the first test pays for all the runs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import signal
 import subprocess
 import sys
 import threading
@@ -14,34 +14,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from chiasm.data import order
+from chiasm.data import daemon_pool, order
 from chiasm.errors import UserError
 from chiasm.processing import pictures
 from chiasm.training import state, waiting
 from chiasm.training.config import Recipe
 from chiasm.training.features import CacheSettings
 from chiasm.training.run import run
+from chiasm.training.stopping import Interrupted
 from chiasm.training.waiting import called
 from tests.training import micro
 from tests.training.hanging import reader
-
-ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {
-    **{key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")},
-    "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}",
-    "OMP_NUM_THREADS": "1",
-}
+from tests.training.processes import ENVIRONMENT, ROOT, as_torchrun
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums over threads may round differently from one time to the next."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that hang are left behind at once."""
+    monkeypatch.setattr(daemon_pool, "_FAREWELL", 0.1)
 
 
 @pytest.fixture
@@ -114,21 +105,7 @@ def test_all_processes_save_and_end(micro_world: Path, tmp_path: Path) -> None:
     record, folder = _shown(micro_world, 10, 11), tmp_path / "run"
     recipe = _recipe(micro_world)
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    common = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    processes = [
-        subprocess.Popen(
-            _command(record, str(tmp_path / "recipe.yaml"), "--out", str(folder)),
-            stderr=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            text=True,
-            env={**ENVIRONMENT, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            cwd=ROOT,
-        )
-        for rank in range(2)
-    ]
+    processes = as_torchrun(_command(record, str(tmp_path / "recipe.yaml"), "--out", str(folder)), 2)
     try:
         said = [process.communicate(timeout=100)[1] for process in processes]
     finally:
@@ -188,6 +165,47 @@ def test_slow_is_not_late(micro_world: Path, tmp_path: Path, monkeypatch: pytest
     assert len(micro.metrics(tmp_path / "run")) == 4
 
 
+def test_who_has_to_go_waits_for_no_sample(
+    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event
+) -> None:
+    """Asked to stop while a sample is late, a run does so at once, saved after its last step."""
+    record, recipe = _shown(micro_world, 8, 9, 10, 11), _recipe(micro_world, "sample_timeout=600")
+    hanging = reader(_name(record), until)
+
+    def read(path: Path, *rest: Any) -> bytes:
+        if path.name == _name(record) and len(rest) == 2:
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        return hanging(path, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "_read_file", read)
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            run(recipe, tmp_path / "run")
+    assert _saved(tmp_path / "run") == ["align-0000002"]
+    _ends_alike(recipe, tmp_path / "run", tmp_path / "unbroken")
+
+
+def test_a_disk_that_takes_no_checkpoint_either_hides_no_name(
+    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event
+) -> None:
+    record, recipe = _shown(micro_world, 8, 9, 10, 11), _recipe(micro_world)
+    save = state.save_state
+
+    def failing(folder: Path, position: state.Position, *rest: Any) -> None:
+        if position.step == 2:
+            raise UserError("no room on the disk")
+        save(folder, position, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "_read_file", reader(_name(record), until))
+        patch.setattr(state, "save_state", failing)
+        with pytest.raises(UserError) as caught:
+            run(recipe, tmp_path / "run")
+    told = str(caught.value)
+    assert told.startswith(f"sample '{record['id']}' (number ")
+    assert "It could not be saved: no room on the disk. Stage align begins: the same command with" in told
+
+
 def test_the_first_look_does_not_wait_for_ever(
     micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event
 ) -> None:
@@ -212,18 +230,28 @@ def test_caching_features_does_not_wait_for_ever(
     assert len(micro.metrics(tmp_path / "run")) == 4
 
 
+@pytest.mark.parametrize("answers", [0, 2])
 def test_a_held_out_picture_that_never_comes_ends_the_run_as_well(
-    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event
+    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event, answers: int
 ) -> None:
+    """Where its loss is computed, or where a question about it is asked."""
     held_out = micro.records(micro_world)[0]
     (tmp_path / "held_out.png").write_bytes((micro_world / "images" / held_out["image"]).read_bytes())
     held_out = {**held_out, "id": "mine", "image": "held_out.png"}
     (tmp_path / "records.json").write_text(json.dumps([micro.records(micro_world)[1], held_out]))
     (tmp_path / "train").symlink_to(micro_world / "images" / "train")
-    validation = f"{{records: {tmp_path / 'records.json'}, images: {tmp_path}, every: 3, answers: 0}}"
+    validation = f"{{records: {tmp_path / 'records.json'}, images: {tmp_path}, every: 3, answers: {answers}}}"
     recipe = _recipe(micro_world, f"stages.align.validation={validation}")
+    hanging, original = reader(_name(held_out), until), pictures._read_file
+    times = 0
+
+    def read(path: Path, *rest: Any) -> bytes:
+        nonlocal times
+        times += path.name == _name(held_out)
+        return (hanging if times > answers // 2 else original)(path, *rest)
+
     with monkeypatch.context() as patch:
-        patch.setattr(pictures, "_read_file", reader(_name(held_out), until))
+        patch.setattr(pictures, "_read_file", read)
         with pytest.raises(UserError, match=r"held-out sample 'mine' \(number 1\) .*saved after step 3"):
             run(recipe, tmp_path / "run")
     assert _saved(tmp_path / "run") == ["align-0000003"]

@@ -44,6 +44,7 @@ def check(
         float, typer.Option(min=0, max=1, help="Share of samples that may be unusable before the exit code is 1.")
     ] = 0.01,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that look. [default: one a core]")] = None,
+    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a sample from a slow disk.")] = 300.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, every unusable sample in it.")
     ] = False,
@@ -65,7 +66,7 @@ def check(
     file = ConversationFile(records, images)
     processor = None if model is None else _processor(model, template)
     with bar("checking", len(file)) as advance:
-        report = check_all(file, processor, advance, workers)
+        report = check_all(file, processor, advance, workers, timeout)
     if as_json:
         print(json.dumps(report.as_dict(), ensure_ascii=False))
     else:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from chiasm.conversation import RecordError
 from chiasm.data.conversations import ConversationFile, Dropped, check_trains, nothing_trained
+from chiasm.data.daemon_pool import Late
 from chiasm.data.in_threads import in_threads, num_cores
+from chiasm.errors import UserError
 from chiasm.processing.pictures import PictureError, open_picture
 from chiasm.processing.processor import Processor
 
@@ -76,15 +79,17 @@ def check(
     processor: Processor | None = None,
     advance: Callable[[int], None] = lambda _: None,
     workers: int | None = None,
+    patience: float = math.inf,
 ) -> CheckReport:
     """Read every record and open every picture; with a processor, encode it as training would.
 
     In `workers` threads, by default one a core: pictures are decoded side by side. `advance` is called with 1 after
-    each sample. The report is the same however many work at it.
+    each sample. The report is the same however many work at it. Raises `UserError` for a sample that does not come in
+    `patience` seconds of waiting.
     """
     report = CheckReport(len(file), torn=file.records.torn)
-    looks = in_threads(lambda index: _look(file, index, processor), range(len(file)), workers or num_cores())
-    for index, found in enumerate(looks):
+    looks = in_threads(lambda index: _look(file, index, processor), range(len(file)), workers or num_cores(), patience)
+    for index, found in enumerate(_in_time(looks, patience)):
         if found.unusable is not None:
             name, reason, message = found.unusable
             report.dropped.add(name, index, reason, message)
@@ -95,6 +100,17 @@ def check(
             report.lengths.append(found.length)
         advance(1)
     return report
+
+
+def _in_time(looks: Iterator[_Looked], patience: float) -> Iterator[_Looked]:
+    """Name what does not come; its number has to do, since its record may hang as its picture does."""
+    try:
+        yield from looks
+    except Late as late:
+        raise UserError(
+            f"record {late.thing} (from 0) or a picture of it did not come within {patience:g} seconds: the disk or "
+            "network it is read from hangs, or is too slow. --timeout SECONDS waits longer"
+        ) from None
 
 
 def _look(file: ConversationFile, index: int, processor: Processor | None) -> _Looked:

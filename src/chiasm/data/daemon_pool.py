@@ -57,12 +57,18 @@ class DaemonPool:
         self._tasks.put((future, function, thing))
         return future
 
-    def map(self, function: Callable[[T], R], things: Iterable[T], patience: float = math.inf) -> Iterator[R]:
-        """`function` of each thing, in order. Raises `Late` where one does not come in `patience` seconds."""
+    def map(
+        self,
+        function: Callable[[T], R],
+        things: Iterable[T],
+        patience: float = math.inf,
+        has_to_go: Callable[[], bool] = lambda: False,
+    ) -> Iterator[R]:
+        """`function` of each thing, in order. Raises `Late` where `came_within` says so."""
         asked = deque((thing, self.submit(function, thing)) for thing in things)
         while asked:
             thing, future = asked.popleft()
-            if not came_within(future, patience):
+            if not came_within(future, patience, has_to_go):
                 raise Late(thing)
             yield future.result()
 
@@ -80,13 +86,13 @@ class DaemonPool:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
 
-def came_within(future: Future[Any], patience: float) -> bool:
-    """Whether `future` is done after at most `patience` seconds of waiting.
+def came_within(future: Future[Any], patience: float, has_to_go: Callable[[], bool] = lambda: False) -> bool:
+    """Whether `future` is done after at most `patience` seconds of waiting; it ends early for who `has_to_go`.
 
     They are counted in slices, not by the clock: a program that was suspended for an hour has waited for one slice.
     """
     while not future.done():
-        if patience <= 0:
+        if patience <= 0 or has_to_go():
             return False
         wait([future], min(patience, _SLICE))
         patience -= _SLICE

@@ -99,7 +99,7 @@ class TowerFeatures:
                 return
             world.from_first(lambda: self._check_room(count, num_bytes, reporter))
             for each in list(missing.values())[:1]:
-                self._check_steady(each)
+                self._check_steady(*pool.map(self._pixels, (each, each), patience))
             share = "" if world.size == 1 else f" (the share of one of {world.size} processes)"
             with self._writing(world, reporter) as add:
                 left = [each for digest, each in missing.items() if digest not in self._store]
@@ -195,9 +195,8 @@ class TowerFeatures:
             raise UserError(f"{what}, but {there} has {free:.3g} GB left. Name another --cache-dir")
         reporter.note(f"features: {what.removeprefix('the features of ')} in {self._store.folder}")
 
-    def _check_steady(self, each: _Missing) -> None:
+    def _check_steady(self, pixels: torch.Tensor | None, again: torch.Tensor | None) -> None:
         """A policy that gives other pixels every time has no features that could be kept."""
-        pixels, again = self._pixels(each), self._pixels(each)
         if pixels is not None and again is not None and not torch.equal(pixels, again):
             raise UserError(
                 f"image policy '{self._processor.images.policy}' gives other pixels each time: leave 'features: cache' "

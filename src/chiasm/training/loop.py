@@ -136,9 +136,10 @@ def train_stage(
     num_steps = samples.plan.num_steps
     run.reporter.stage_begins(run.name, num_steps, step, summary)
     stepper = Stepper(learner, objective, optimizer, list(by_name.values()), stage, low, world)
-    validator = Validator(run, held_out, learner, low, num_steps)
-    with stop_requests(world) as asked, _computing(learner, stage):
-        _Course(run, objective, standing, stepper, validator, Meter(learner.device)).walk(step, asked)
+    with stop_requests(world) as asked:
+        validator = Validator(run, held_out, learner, low, num_steps, lambda: bool(asked))
+        with _computing(learner, stage):
+            _Course(run, objective, standing, stepper, validator, Meter(learner.device)).walk(step, asked)
     if learner is not model:
         sharding.gather(learner, model)
     run.reporter.stage_ends(run.name, str(samples.dropped))
@@ -162,14 +163,15 @@ class _Course:
         try:
             self.validator.begin(step)
             while step < samples.plan.num_steps:
-                with contextlib.closing(samples.batches(step, recipe.workers, recipe.sample_timeout)) as batches:
+                ahead = samples.batches(step, recipe.workers, recipe.sample_timeout, lambda: bool(asked))
+                with contextlib.closing(ahead) as batches:
                     for batch in batches:
                         totals = agreed(self.run.world, self.objective, batch)
                         step += 1
                         self._step(step, batch, totals)
                         if not_finite.is_too_much:
                             break
-                        stop = max(self.run.world.exchange(max(asked, default=0)))
+                        stop = self._stop(asked)
                         # Amid steps that change nothing the last checkpoint stays the one to go back to.
                         if stop or (step % recipe.save_every == 0 and not not_finite.in_a_row):
                             self.standing.save(step)
@@ -182,10 +184,26 @@ class _Course:
                     saved = step = self.standing.go_back(step)
                     self.validator.begin(step)
         except DidNotCome as late:
-            if step != saved:
+            if stop := self._stop(asked):  # who has to go waits for no sample
+                if step != saved:
+                    self.standing.save(step)
+                raise Interrupted(stop) from None
+            raise Told(f"{reason(late, recipe.sample_timeout)}. {advice(self._left(step, saved))}") from None
+
+    def _left(self, step: int, saved: int) -> str:
+        """Save, and say where that leaves the stage; that it failed must not hide why the run ends."""
+        name, failed = self.run.name, ""
+        if step != saved:
+            try:
                 self.standing.save(step)
-            standing = f"Stage {self.run.name} is saved after step {step}" if step else f"Stage {self.run.name} begins"
-            raise Told(f"{reason(late, recipe.sample_timeout)}. {advice(standing)}") from None
+                saved = step
+            except UserError as error:
+                failed = f"It could not be saved: {error}. "
+        return failed + (f"Stage {name} is saved after step {saved}" if saved else f"Stage {name} begins")
+
+    def _stop(self, asked: list[int]) -> int:
+        """The signal by which some process was asked to stop; 0: none was. All processes call it in step."""
+        return int(max(self.run.world.exchange(max(asked, default=0))))
 
     def _step(self, step: int, batch: Batch, totals: Totals) -> None:
         """One step and the line it leaves in the log."""

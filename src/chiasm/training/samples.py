@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,19 +128,25 @@ class Samples:
         """What was dropped, as it stands in the log."""
         self._order: tuple[int, list[int]] = (-1, [])
 
-    def batches(self, first_step: int, num_workers: int, patience: float = math.inf) -> Generator[Batch, None, None]:
+    def batches(
+        self,
+        first_step: int,
+        num_workers: int,
+        patience: float = math.inf,
+        has_to_go: Callable[[], bool] = lambda: False,
+    ) -> Generator[Batch, None, None]:
         """This process's part of each step from `first_step` (from 0) on, until one is `late`.
 
-        `patience` is how many seconds a sample is waited for.
+        `patience` is how many seconds a sample is waited for, by who does not have to go meanwhile.
         """
         waiting: deque[list[tuple[_Shown, Future[Any]]]] = deque()
         with DaemonPool(num_workers, "samples") as pool:
             for step in range(first_step, self.plan.num_steps):
                 waiting.append([(each, pool.submit(self._sample, each)) for each in self._shown(step)])
                 if len(waiting) > 2:  # two steps ahead hide the decoding of pictures; more only hold memory
-                    yield self._batch(waiting.popleft(), patience)
+                    yield self._batch(waiting.popleft(), patience, has_to_go)
             while waiting:
-                yield self._batch(waiting.popleft(), patience)
+                yield self._batch(waiting.popleft(), patience, has_to_go)
 
     def begin(self, step: int, dropped: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Forget all that was dropped but the samples `dropped` until `step`; None: as the log says."""
@@ -185,12 +191,12 @@ class Samples:
     def _sample(self, each: _Shown) -> Any:
         return self._objective.sample(each.index, each.epoch)
 
-    def _batch(self, asked: list[tuple[_Shown, Future[Any]]], patience: float) -> Batch:
+    def _batch(self, asked: list[tuple[_Shown, Future[Any]]], patience: float, has_to_go: Callable[[], bool]) -> Batch:
         batch = Batch([], [], [])
         for each, future in asked:
             index = each.index
-            if not came_within(future, patience):
-                batch.late.append(called(self._objective, index))
+            if not came_within(future, patience, has_to_go):
+                batch.late.append(f"sample {index}" if has_to_go() else called(self._objective, index))
                 return batch
             try:
                 sample = future.result()

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, runtime_checkable
 
 import torch
 
 from chiasm.backends.local import LocalChatModel
 from chiasm.chat import Sampling
-from chiasm.conversation import Conversation, RecordError
+from chiasm.conversation import Conversation, Image, RecordError
 from chiasm.data.daemon_pool import DaemonPool, Late
 from chiasm.errors import UserError
 from chiasm.models.language import decoder_blocks
 from chiasm.models.llava import Llava
-from chiasm.processing.pictures import PictureError
+from chiasm.processing.pictures import PictureError, read_picture
 from chiasm.processing.processor import Processor
 from chiasm.training import objectives
 from chiasm.training.config import Data, Stage, Validation
@@ -36,6 +36,8 @@ from chiasm.training.waiting import DidNotCome, called
 
 if TYPE_CHECKING:
     from chiasm.training.loop import StageRun
+
+T = TypeVar("T")
 
 _MAX_TOKENS = 128  # of an answer; ours
 
@@ -89,14 +91,21 @@ class Validator:
     none.
 
     `learner` computes the loss; where its weights are divided among processes no questions are asked. Lines go to
-    `validation.jsonl` and `answers.jsonl` of the run.
+    `validation.jsonl` and `answers.jsonl` of the run. A look ends with `DidNotCome` in all processes where one waited
+    in vain for a sample, or had no more time to.
     """
 
     def __init__(
-        self, run: StageRun, held_out: HeldOut | None, learner: Llava, low: torch.dtype, num_steps: int
+        self,
+        run: StageRun,
+        held_out: HeldOut | None,
+        learner: Llava,
+        low: torch.dtype,
+        num_steps: int,
+        has_to_go: Callable[[], bool] = lambda: False,
     ) -> None:
         self._run, self._held_out, self._learner, self._low = run, held_out, learner, low
-        self._num_steps = num_steps
+        self._num_steps, self._has_to_go = num_steps, has_to_go
         self._divided = is_divided(learner.parameters())
         self._losses = MetricsFile(run.folder / "validation.jsonl")
         self._answers = MetricsFile(run.folder / "answers.jsonl")
@@ -131,7 +140,7 @@ class Validator:
         with _aside(self._learner):
             found = self._loss(held_out.objective)
             self._name_unusable(found, held_out.settings.records)
-            answers = self._answered(step, held_out) if self._run.world.leads and not self._divided else []
+            answers = [] if self._divided else self._answered(step, held_out)
         line: dict[str, float | int | str] = {"stage": self._run.name, "step": step, "num_steps": self._num_steps}
         if found.num_targets:
             line["loss"] = round(found.loss / found.num_targets, 6)
@@ -142,10 +151,7 @@ class Validator:
         self._run.reporter.validated(line, answers)
 
     def _loss(self, objective: Objective) -> _Found:
-        """Batches go round the processes, each computed whole by one of them and added up in order.
-
-        Raises `DidNotCome` in all processes where one waited in vain.
-        """
+        """Batches go round the processes, each computed whole by one of them and added up in order."""
         world, size = self._run.world, self._run.stage.batch_size
         chunks = [range(begin, min(begin + size, len(objective))) for begin in range(0, len(objective), size)]
         sums, unusable = [], []
@@ -153,7 +159,7 @@ class Validator:
         with DaemonPool(self._run.recipe.workers, "held-out") as pool:
             for first in range(0, len(chunks), world.size):
                 chunk = chunks[first + world.rank] if first + world.rank < len(chunks) else range(0)
-                tried = self._tried(pool, objective, chunk)
+                tried = self._come(pool, partial(_sample, objective), chunk, objective)
                 samples = [each for each in tried if not isinstance(each, _Unusable)]
                 unusable += [[each.name, each.reason] for each in tried if isinstance(each, _Unusable)]
                 num_targets += sum(objective.num_targets(sample) for sample in samples)
@@ -172,17 +178,19 @@ class Validator:
             unusable=[(name, reason) for each in found for name, reason in each["unusable"]],
         )
 
-    def _tried(self, pool: DaemonPool, objective: Objective, chunk: range) -> list[Any]:
-        """Samples, and why others are none. All processes call it in step."""
-        tried: list[Any] = []
+    def _come(
+        self, pool: DaemonPool, function: Callable[[int], T], indices: Iterable[int], objective: Objective
+    ) -> list[T]:
+        """`function` of the samples at `indices`. All processes call it in step."""
+        found: list[T] = []
         late = ""
         try:
-            tried += pool.map(partial(_sample, objective), chunk, self._run.recipe.sample_timeout)
+            found += pool.map(function, indices, self._run.recipe.sample_timeout, self._has_to_go)
         except Late as error:
             late = f"held-out {called(objective, error.thing)}"
         if everywhere := [each for each in self._run.world.exchange(late) if each]:
             raise DidNotCome(everywhere)
-        return tried
+        return found
 
     def _sum(self, objective: Objective, group: list[Any]) -> float:
         batch = {name: tensor.to(self._learner.device) for name, tensor in objective.collate(group).items()}
@@ -193,8 +201,13 @@ class Validator:
         return torch.autocast(self._learner.device.type, torch.bfloat16, enabled=self._low == torch.bfloat16)
 
     def _answered(self, step: int, held_out: HeldOut) -> list[Answered]:
-        """The model's answers to the first questions of some conversations, in order."""
-        asked = list(_questions(held_out.objective, held_out.settings.answers))
+        """The model's answers to the first questions of some conversations, in order; the first process asks."""
+        count = len(held_out.objective)
+        wanted = min(held_out.settings.answers, count) if self._run.world.leads else 0
+        spread = [number * count // wanted for number in range(wanted)]
+        with DaemonPool(self._run.recipe.workers, "held-out") as pool:
+            found = self._come(pool, partial(_question, held_out), spread, held_out.objective)
+        asked = [each for each in found if each is not None]
         if not asked:
             return []
         texts: dict[int, str] = {}
@@ -206,10 +219,10 @@ class Validator:
                         texts[answer.index] = answer.text
             except UserError as error:  # too long for the context, say: no reason to end a run
                 self._say(f"held-out questions: {error}")
-        found = [each.answered(texts[index]) for index, each in enumerate(asked) if index in texts]
-        for each in found:
+        answers = [each.answered(texts[index]) for index, each in enumerate(asked) if index in texts]
+        for each in answers:
             self._answers.write({"stage": self._run.name, "step": step, **asdict(each)})
-        return found
+        return answers
 
     @contextmanager
     def _generating(self) -> Iterator[None]:
@@ -254,38 +267,37 @@ def _sample(objective: Objective, index: int) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """The beginning of a conversation up to its first answer, and that answer."""
+    """The beginning of a conversation up to its first answer, its pictures read already, and that answer."""
 
     id: str
     question: Conversation
+    images: tuple[str, ...]
     expected: str
 
     def answered(self, text: str) -> Answered:
         """With what the model said."""
-        sources = (image.source for image in self.question.images)
-        images = tuple(str(Path(each).absolute()) for each in sources if isinstance(each, str | Path))
-        return Answered(self.id, images, self.question.messages[-1].text.strip(), self.expected, text)
+        return Answered(self.id, self.images, self.question.messages[-1].text.strip(), self.expected, text)
 
 
-def _questions(objective: Conversing, wanted: int) -> Iterator[_Question]:
-    """The first question of so many conversations, spread over all; records without one have been named."""
-    count = min(wanted, len(objective))
-    for number in range(count):
-        index = number * len(objective) // count
-        try:
-            conversation = objective.conversation(index)
-        except RecordError:
-            continue
-        if (question := _first_question(objective.name(index), conversation)) is not None:
-            yield question
-
-
-def _first_question(name: str, conversation: Conversation) -> _Question | None:
-    """None where nobody answers."""
-    for place, message in enumerate(conversation.messages):
-        if message.role == "assistant":
-            return _Question(name, Conversation(conversation.messages[:place], name), message.text)
-    return None
+def _question(held_out: HeldOut, index: int) -> _Question | None:
+    """None for a record where nobody answers, or that cannot be used: the loss has named it."""
+    objective, limits = held_out.objective, held_out.processor.limits
+    try:
+        messages = objective.conversation(index).messages
+        answers = [place for place, message in enumerate(messages) if message.role == "assistant"]
+        if not answers:
+            return None
+        asked = messages[: answers[0]]
+        paths = [Path(str(image.source)).absolute() for message in asked for image in message.images]
+        pictures = iter([Image(read_picture(path, limits)) for path in paths])
+    except (RecordError, PictureError):
+        return None
+    read = [
+        replace(message, parts=tuple(next(pictures) if isinstance(part, Image) else part for part in message.parts))
+        for message in asked
+    ]
+    name, images = objective.name(index), tuple(str(path) for path in paths)
+    return _Question(name, Conversation(tuple(read), name), images, messages[answers[0]].text)
 
 
 @contextmanager
