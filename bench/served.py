@@ -47,15 +47,18 @@ def random_weights(tower: str) -> tuple[Any, Any]:
     return weights, Processor(byte_tokenizer(), "vicuna_v1", images, image_token_id=258)
 
 
-def assistant(model: str | None, tower: str) -> Any:
-    """The model of a folder, or random weights; neither ends an answer of itself, so that all have the same length."""
+def assistant(model: str | None, tower: str, dtype: str | None = "float32") -> Any:
+    """The model of a folder in `dtype` (None: its own), or random weights.
+
+    Neither ends an answer of itself, so that all have the same length.
+    """
     import torch
 
     from chiasm.backends.local import LocalChatModel
 
     if model is None:
         return LocalChatModel(*random_weights(tower)).only_asked()
-    found = LocalChatModel.load(model, dtype="float32").only_asked()
+    found = LocalChatModel.load(model, dtype=dtype).only_asked()
     head, ends = found.model.logits, sorted(found.processor.end_ids)
 
     def endless(x: torch.Tensor) -> torch.Tensor:
@@ -67,7 +70,9 @@ def assistant(model: str | None, tower: str) -> Any:
     return found
 
 
-def serve(model: str | None, tower: str, threads: int, limits: tuple[int, int], listening: socket.socket) -> None:
+def serve(
+    model: str | None, tower: str, dtype: str | None, threads: int, limits: tuple[int, int], listening: socket.socket
+) -> None:
     """The server's process. `limits`: how many answers are written side by side, how many requests may wait."""
     import torch
 
@@ -76,7 +81,7 @@ def serve(model: str | None, tower: str, threads: int, limits: tuple[int, int], 
     from chiasm.serving.pictures import PictureGuard
 
     with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(threads,)) as thread:
-        answerer = thread.submit(assistant, model, tower).result().compute_in(thread)
+        answerer = thread.submit(assistant, model, tower, dtype).result().compute_in(thread)
         pictures = PictureGuard(opens=answerer.open_ahead)
         settings = Settings(
             NAME, max_running=limits[0], max_waiting=limits[1], max_tokens=10_000, grace=1.0, pictures=pictures

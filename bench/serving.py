@@ -297,6 +297,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="a checkpoint folder; without it random weights, 135M-shaped")
     parser.add_argument("--tower", choices=TOWERS, default="small", help="of the random weights")
+    parser.add_argument("--own-dtype", action="store_true", help="as the folder's weights are, not in float32")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--runs", type=int, default=3)
@@ -319,7 +320,8 @@ def main() -> None:
     shipped = Settings(NAME)
     limits = max(shipped.max_running, options.clients), max(shipped.max_waiting, options.vanish)
     print(f"the server writes {limits[0]} answers side by side, {limits[1]} requests may wait", flush=True)
-    arguments = (options.model, options.tower, options.threads, limits, listening)
+    dtype = None if options.own_dtype else "float32"
+    arguments = (options.model, options.tower, dtype, options.threads, limits, listening)
     process = multiprocessing.get_context("fork").Process(target=serve, args=arguments, daemon=True)
     process.start()
     listening.close()

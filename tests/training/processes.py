@@ -47,11 +47,8 @@ class Job:
 
 def as_torchrun(command: list[str], size: int) -> list[subprocess.Popen[str]]:
     """`command` in so many processes that are told of each other as torchrun tells them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     common = {"WORLD_SIZE": f"{size}", "LOCAL_WORLD_SIZE": f"{size}"}
-    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{port}"}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{_free_port()}"}
     return [
         subprocess.Popen(
             command,

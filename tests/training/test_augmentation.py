@@ -184,7 +184,6 @@ def _recipe(world: Path, *changes: str) -> Recipe:
 
 @pytest.fixture(scope="module")
 def unbroken(micro_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("augmentation") / "unbroken"
     run(_recipe(micro_world), folder)
     return folder

@@ -51,7 +51,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def unbroken(micro_world: Path, place: Path) -> Path:
     """The run that nothing stopped."""
-    torch.set_num_threads(1)
     run(_recipe(micro_world, place), place / "unbroken")
     return place / "unbroken"
 
@@ -324,7 +323,10 @@ def test_other_threads_are_told(micro_world: Path, tmp_path: Path) -> None:
     _killed(recipe, tmp_path / "run", ("align", 3))
     torch.set_num_threads(2)
     recorder = micro.Recorder()
-    run(recipe, tmp_path / "run", resume=True, reporter=recorder)
+    try:
+        run(recipe, tmp_path / "run", resume=True, reporter=recorder)
+    finally:
+        torch.set_num_threads(1)
     assert any("1 threads" in note and "2" in note for note in recorder.notes)
 
 

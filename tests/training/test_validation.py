@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,9 @@ from chiasm.processing.batch import pad
 from chiasm.processing.processor import Processor
 from chiasm.training.config import Recipe
 from chiasm.training.features import CacheSettings
+from chiasm.training.metrics import Answered
 from chiasm.training.run import run
+from chiasm.training.stopping import Interrupted
 from tests.training import micro, processes
 from tests.training.processes import Job
 
@@ -58,6 +63,27 @@ def test_a_look_happens_every_so_many_steps_and_after_the_last(
     assert [len(answers) for _, answers in recorder.validations] == [3, 3, 3]
     # The stage's own log knows nothing of it.
     assert {line["step"] for line in micro.metrics(tmp_path / "run") if line["stage"] == "instruct"} == {1, 2, 3, 4, 5}
+
+
+def test_a_signal_in_the_last_look_is_heard(micro_world: Path, held_out: Path, tmp_path: Path) -> None:
+    """The run stops before its next stage, saved; what it looked at stands there once."""
+
+    class Stopped(micro.Recorder):
+        def validated(self, metrics: dict[str, Any], answers: Sequence[Answered]) -> None:
+            super().validated(metrics, answers)
+            if metrics["step"] == metrics["num_steps"]:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    validation = f"stages.align.validation={{records: {held_out}, every: 2, answers: 3}}"
+    recipe, recorder = micro.recipe(micro_world, validation), Stopped()
+    with pytest.raises(Interrupted, match="SIGTERM"):
+        run(recipe, tmp_path / "run", reporter=recorder)
+    assert recorder.begun == [("align", 0)]
+    run(recipe, tmp_path / "run", resume=True)
+    run(recipe, tmp_path / "unbroken")
+    assert micro.weights(tmp_path / "run") == micro.weights(tmp_path / "unbroken")
+    for name in ("validation.jsonl", "answers.jsonl"):
+        assert _lines(tmp_path / "run", name) == _lines(tmp_path / "unbroken", name)
 
 
 @pytest.mark.parametrize("pack", ["false", "true"])

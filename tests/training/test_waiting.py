@@ -170,17 +170,17 @@ def test_who_has_to_go_waits_for_no_sample(
 ) -> None:
     """Asked to stop while a sample is late, a run does so at once, saved after its last step."""
     record, recipe = _shown(micro_world, 8, 9, 10, 11), _recipe(micro_world, "sample_timeout=600")
-    hanging = reader(_name(record), until)
 
-    def read(path: Path, *rest: Any) -> bytes:
-        if path.name == _name(record) and len(rest) == 2:
-            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        return hanging(path, *rest)
+    class Stopped(micro.Recorder):
+        def step(self, metrics: dict[str, Any]) -> None:
+            super().step(metrics)
+            if metrics["step"] == 2:
+                threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
     with monkeypatch.context() as patch:
-        patch.setattr(pictures, "_read_file", read)
+        patch.setattr(pictures, "_read_file", reader(_name(record), until))
         with pytest.raises(Interrupted, match="SIGTERM"):
-            run(recipe, tmp_path / "run")
+            run(recipe, tmp_path / "run", reporter=Stopped())
     assert _saved(tmp_path / "run") == ["align-0000002"]
     _ends_alike(recipe, tmp_path / "run", tmp_path / "unbroken")
 
@@ -256,6 +256,9 @@ def test_a_held_out_picture_that_never_comes_ends_the_run_as_well(
             run(recipe, tmp_path / "run")
     assert _saved(tmp_path / "run") == ["align-0000003"]
     _ends_alike(recipe, tmp_path / "run", tmp_path / "unbroken")
+    if answers:
+        lines = [(folder / "answers.jsonl").read_text() for folder in (tmp_path / "run", tmp_path / "unbroken")]
+        assert lines[0] == lines[1]
 
 
 def test_where_the_record_hangs_too_its_number_has_to_do(

@@ -44,7 +44,7 @@ def check(
         float, typer.Option(min=0, max=1, help="Share of samples that may be unusable before the exit code is 1.")
     ] = 0.01,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads that look. [default: one a core]")] = None,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for a sample from a slow disk.")] = 300.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for a sample from a slow disk.")] = 300.0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object, every unusable sample in it.")
     ] = False,

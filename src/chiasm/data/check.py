@@ -10,7 +10,7 @@ from typing import Any
 
 from chiasm.conversation import RecordError
 from chiasm.data.conversations import ConversationFile, Dropped, check_trains, nothing_trained
-from chiasm.data.daemon_pool import Late
+from chiasm.data.daemon_pool import Late, why_late
 from chiasm.data.in_threads import in_threads, num_cores
 from chiasm.errors import UserError
 from chiasm.processing.pictures import PictureError, open_picture
@@ -107,10 +107,8 @@ def _in_time(looks: Iterator[_Looked], patience: float) -> Iterator[_Looked]:
     try:
         yield from looks
     except Late as late:
-        raise UserError(
-            f"record {late.thing} (from 0) or a picture of it did not come within {patience:g} seconds: the disk or "
-            "network it is read from hangs, or is too slow. --timeout SECONDS waits longer"
-        ) from None
+        what = f"record {late.thing} (from 0) or a picture of it"
+        raise UserError(f"{why_late(what, patience)}. --timeout SECONDS waits longer") from None
 
 
 def _look(file: ConversationFile, index: int, processor: Processor | None) -> _Looked:

@@ -27,11 +27,16 @@ _Task = tuple[Future[Any], Callable[[Any], Any], Any]
 
 
 class Late(Exception):
-    """`thing` was waited for in vain: what computes it hangs, or takes longer than anyone meant to wait."""
+    """`thing` was waited for in vain: what computes it hangs or takes too long, or who waits has to go."""
 
     def __init__(self, thing: Any) -> None:
         super().__init__(f"{thing!r} did not come")
         self.thing = thing
+
+
+def why_late(what: object, patience: float) -> str:
+    """Why work ends that waited for `what` in vain, as the beginning of a line."""
+    return f"{what} did not come within {patience:g} seconds: the disk or network it is read from hangs, or is too slow"
 
 
 class DaemonPool:
@@ -64,7 +69,7 @@ class DaemonPool:
         patience: float = math.inf,
         has_to_go: Callable[[], bool] = lambda: False,
     ) -> Iterator[R]:
-        """`function` of each thing, in order. Raises `Late` where `came_within` says so."""
+        """`function` of each thing, in order. Raises `Late` for one that does not come within `patience`."""
         asked = deque((thing, self.submit(function, thing)) for thing in things)
         while asked:
             thing, future = asked.popleft()
@@ -87,7 +92,7 @@ class DaemonPool:
 
 
 def came_within(future: Future[Any], patience: float, has_to_go: Callable[[], bool] = lambda: False) -> bool:
-    """Whether `future` is done after at most `patience` seconds of waiting; it ends early for who `has_to_go`.
+    """Whether `future` is done after at most `patience` seconds of waiting, fewer for who `has_to_go`.
 
     They are counted in slices, not by the clock: a program that was suspended for an hour has waited for one slice.
     """

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from chiasm.conversation import Conversation
-from chiasm.data.daemon_pool import DaemonPool, Late
+from chiasm.data.daemon_pool import DaemonPool, Late, why_late
 from chiasm.data.features import Damaged, FeatureStore
 from chiasm.errors import UserError
 from chiasm.models import vision
@@ -30,7 +30,7 @@ from chiasm.processing.pictures import PictureError, open_picture, read_picture
 from chiasm.processing.processor import Example, Processor
 from chiasm.training.metrics import Reporter
 from chiasm.training.parallel import ALONE, World
-from chiasm.training.waiting import advice, reason
+from chiasm.training.waiting import advice
 
 GIGABYTE = 1e9
 # Seconds between looks: shared file systems show what others wrote after a while. Ours.
@@ -240,7 +240,7 @@ def _in_time(patience: float) -> Iterator[None]:
     except Late as late:
         source = late.thing.source if isinstance(late.thing, _Missing) else late.thing
         told = advice("Features computed before it are kept")
-        raise UserError(f"{reason(f'the picture {source}', patience)}. {told}") from None
+        raise UserError(f"{why_late(f'the picture {source}', patience)}. {told}") from None
 
 
 def _digest(model: Llava) -> str:

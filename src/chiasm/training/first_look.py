@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from chiasm.conversation import RecordError
-from chiasm.data.daemon_pool import Late
+from chiasm.data.daemon_pool import Late, why_late
 from chiasm.data.in_threads import in_threads
 from chiasm.errors import UserError
 from chiasm.processing.pictures import PictureError
@@ -20,7 +20,7 @@ from chiasm.training.metrics import Reporter
 from chiasm.training.objectives import Objective
 from chiasm.training.parallel import World
 from chiasm.training.samples import Unusable
-from chiasm.training.waiting import advice, called, reason
+from chiasm.training.waiting import advice, called
 
 _QUIET_SECONDS = 15.0  # between notes; ours
 
@@ -49,7 +49,7 @@ def first_look(
                 reporter.note(f"looking at the samples: {done * world.size} of {len(indices)}")
     except Late as late:
         name = called(objective, indices[late.thing])
-        raise UserError(f"{reason(name, patience)}. {advice('No step was done yet')}") from None
+        raise UserError(f"{why_late(name, patience)}. {advice('No step was done yet')}") from None
     everywhere = [Unusable(**values) for part in world.exchange(found) for values in part]
     return sorted(everywhere, key=lambda each: each.place)
 

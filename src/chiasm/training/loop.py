@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from chiasm.data.daemon_pool import why_late
 from chiasm.errors import UserError
 from chiasm.models import documents, norms
 from chiasm.models.language import decoder_blocks
@@ -29,7 +30,7 @@ from chiasm.training.standing import Standing
 from chiasm.training.stepping import Stepper, Totals, agreed
 from chiasm.training.stopping import Interrupted, stop_requests
 from chiasm.training.validation import HeldOut, Validator
-from chiasm.training.waiting import DidNotCome, advice, reason
+from chiasm.training.waiting import DidNotCome, advice
 
 MODULES: Mapping[Part, str] = {"vision": "vision_tower", "connector": "connector", "language": "language_model"}
 
@@ -183,12 +184,16 @@ class _Course:
                 if not_finite.is_too_much:
                     saved = step = self.standing.go_back(step)
                     self.validator.begin(step)
+            stop = self._stop(asked)  # in the last look
         except DidNotCome as late:
-            if stop := self._stop(asked):  # who has to go waits for no sample
-                if step != saved:
-                    self.standing.save(step)
-                raise Interrupted(stop) from None
-            raise Told(f"{reason(late, recipe.sample_timeout)}. {advice(self._left(step, saved))}") from None
+            stop = self._stop(asked)
+            if not stop:
+                lateness = why_late(late, recipe.sample_timeout)
+                raise Told(f"{lateness}. {advice(self._left(step, saved))}") from None
+        if stop:
+            if step != saved:
+                self.standing.save(step)
+            raise Interrupted(stop)
 
     def _left(self, step: int, saved: int) -> str:
         """Save, and say where that leaves the stage; that it failed must not hide why the run ends."""
@@ -198,7 +203,7 @@ class _Course:
                 self.standing.save(step)
                 saved = step
             except UserError as error:
-                failed = f"It could not be saved: {error}. "
+                failed = f"It could not be saved: {self.run.world.fail(error)}. "
         return failed + (f"Stage {name} is saved after step {saved}" if saved else f"Stage {name} begins")
 
     def _stop(self, asked: list[int]) -> int:

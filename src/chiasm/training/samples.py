@@ -196,7 +196,7 @@ class Samples:
         for each, future in asked:
             index = each.index
             if not came_within(future, patience, has_to_go):
-                batch.late.append(f"sample {index}" if has_to_go() else called(self._objective, index))
+                batch.late.append(called(self._objective, index, in_haste=has_to_go()))
                 return batch
             try:
                 sample = future.result()

@@ -24,7 +24,7 @@ from chiasm.data.daemon_pool import DaemonPool, Late
 from chiasm.errors import UserError
 from chiasm.models.language import decoder_blocks
 from chiasm.models.llava import Llava
-from chiasm.processing.pictures import PictureError, read_picture
+from chiasm.processing.pictures import PictureError, open_picture
 from chiasm.processing.processor import Processor
 from chiasm.training import objectives
 from chiasm.training.config import Data, Stage, Validation
@@ -132,8 +132,10 @@ class Validator:
         return step % held_out.settings.every == 0 or step == self._num_steps
 
     def _forget_after(self, step: int) -> list[int]:
-        self._answers.forget_after(self._run.name, step)
-        return [int(line["step"]) for line in self._losses.forget_after(self._run.name, step)]
+        there = [int(line["step"]) for line in self._losses.forget_after(self._run.name, step)]
+        # A look that was cut off has written answers, but no loss.
+        self._answers.forget_after(self._run.name, step if step in there else step - 1)
+        return there
 
     def _look(self, step: int, held_out: HeldOut) -> None:
         begun = time.perf_counter()
@@ -187,7 +189,7 @@ class Validator:
         try:
             found += pool.map(function, indices, self._run.recipe.sample_timeout, self._has_to_go)
         except Late as error:
-            late = f"held-out {called(objective, error.thing)}"
+            late = f"held-out {called(objective, error.thing, in_haste=self._has_to_go())}"
         if everywhere := [each for each in self._run.world.exchange(late) if each]:
             raise DidNotCome(everywhere)
         return found
@@ -202,12 +204,17 @@ class Validator:
 
     def _answered(self, step: int, held_out: HeldOut) -> list[Answered]:
         """The model's answers to the first questions of some conversations, in order; the first process asks."""
+        if not held_out.settings.answers:
+            return []
         count = len(held_out.objective)
         wanted = min(held_out.settings.answers, count) if self._run.world.leads else 0
         spread = [number * count // wanted for number in range(wanted)]
         with DaemonPool(self._run.recipe.workers, "held-out") as pool:
             found = self._come(pool, partial(_question, held_out), spread, held_out.objective)
-        asked = [each for each in found if each is not None]
+        for each in found:
+            if isinstance(each, _Unusable):
+                self._say(f"held-out questions: {each.name} cannot be asked ({each.reason})")
+        asked = [each for each in found if isinstance(each, _Question)]
         if not asked:
             return []
         texts: dict[int, str] = {}
@@ -219,10 +226,10 @@ class Validator:
                         texts[answer.index] = answer.text
             except UserError as error:  # too long for the context, say: no reason to end a run
                 self._say(f"held-out questions: {error}")
-        answers = [each.answered(texts[index]) for index, each in enumerate(asked) if index in texts]
-        for each in answers:
-            self._answers.write({"stage": self._run.name, "step": step, **asdict(each)})
-        return answers
+        answered = [each.answered(texts[index]) for index, each in enumerate(asked) if index in texts]
+        for one in answered:
+            self._answers.write({"stage": self._run.name, "step": step, **asdict(one)})
+        return answered
 
     @contextmanager
     def _generating(self) -> Iterator[None]:
@@ -267,7 +274,7 @@ def _sample(objective: Objective, index: int) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """The beginning of a conversation up to its first answer, its pictures read already, and that answer."""
+    """The beginning of a conversation up to its first answer, its pictures opened already, and that answer."""
 
     id: str
     question: Conversation
@@ -279,8 +286,8 @@ class _Question:
         return Answered(self.id, self.images, self.question.messages[-1].text.strip(), self.expected, text)
 
 
-def _question(held_out: HeldOut, index: int) -> _Question | None:
-    """None for a record where nobody answers, or that cannot be used: the loss has named it."""
+def _question(held_out: HeldOut, index: int) -> _Question | _Unusable | None:
+    """None for a record where nobody answers."""
     objective, limits = held_out.objective, held_out.processor.limits
     try:
         messages = objective.conversation(index).messages
@@ -289,15 +296,15 @@ def _question(held_out: HeldOut, index: int) -> _Question | None:
             return None
         asked = messages[: answers[0]]
         paths = [Path(str(image.source)).absolute() for message in asked for image in message.images]
-        pictures = iter([Image(read_picture(path, limits)) for path in paths])
-    except (RecordError, PictureError):
-        return None
-    read = [
+        pictures = iter([Image(open_picture(path, limits)) for path in paths])
+    except (RecordError, PictureError) as error:
+        return _Unusable(objective.name(index), error.reason)
+    opened = [
         replace(message, parts=tuple(next(pictures) if isinstance(part, Image) else part for part in message.parts))
         for message in asked
     ]
     name, images = objective.name(index), tuple(str(path) for path in paths)
-    return _Question(name, Conversation(tuple(read), name), images, messages[answers[0]].text)
+    return _Question(name, Conversation(tuple(opened), name), images, messages[answers[0]].text)
 
 
 @contextmanager

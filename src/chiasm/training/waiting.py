@@ -1,4 +1,4 @@
-"""Samples that do not come, because a disk or a network hangs: who they are, and what a run says when it ends there."""
+"""Samples that do not come, because a disk or a network hangs: who they are, and how a run goes on that ended there."""
 
 from __future__ import annotations
 
@@ -18,19 +18,16 @@ class DidNotCome(Exception):
         super().__init__(", ".join(samples))
 
 
-def called(objective: Objective, index: int) -> str:
-    """What to call a sample that did not come. Where its record hangs as its picture does, its number has to do."""
+def called(objective: Objective, index: int, in_haste: bool = False) -> str:
+    """What to call a sample that did not come. Its number has to do where its record hangs as well, or `in_haste`."""
+    if in_haste:
+        return f"sample {index}"
     with DaemonPool(1, "naming") as pool:
         asked = pool.submit(objective.name, index)
         try:
             return f"sample '{asked.result()}' (number {index})" if came_within(asked, _NAMING) else f"sample {index}"
         except (RecordError, OSError):
             return f"sample {index}"
-
-
-def reason(what: object, patience: float) -> str:
-    """Why a run ends, as the beginning of a line."""
-    return f"{what} did not come within {patience:g} seconds: the disk or network it is read from hangs, or is too slow"
 
 
 def advice(standing: str) -> str:

@@ -101,6 +101,7 @@ class Sight:
         return [
             kind.name
             for kind in KINDS
+            # The set is asked here, too: a call for every kind of every picture would take a while.
             if kind.name not in there and (kind.name not in _NOT_ALWAYS_DENIED or self.could_deny(kind.name))
         ]
 
