@@ -14,6 +14,7 @@ import pytest
 
 from chiasm.chat import Delta, Sampling
 from chiasm.conversation import Conversation
+from chiasm.serving.listening import PatientProtocol
 from tests.serving.running import Paced, Running, question, running
 
 WORD = "word" * (1 << 18)  # a MiB
@@ -102,3 +103,19 @@ def test_who_reads_late_gets_everything() -> None:
     assert received.count(WORD.encode()) == 16
     assert b"data: [DONE]" in received
     assert received.endswith(b'"waiting":0}')
+
+
+def test_no_piece_waits_for_the_client_to_acknowledge_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a kept connection that took 40 ms for every piece."""
+    delays: list[bool] = []
+    made = PatientProtocol.connection_made
+
+    def looked_at(protocol: PatientProtocol, transport: Any) -> None:
+        made(protocol, transport)
+        connection = transport.get_extra_info("socket")
+        delays.append(not connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(PatientProtocol, "connection_made", looked_at)
+    with running(Paced()) as server:
+        assert server.ask(question(max_tokens=1))[0] == 200
+    assert delays == [False]

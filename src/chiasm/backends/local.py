@@ -23,6 +23,7 @@ from chiasm.backends.spoken import Spoken
 from chiasm.chat import Answer, Delta, Looked, Ranking, Sampling, Usage, collect
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
+from chiasm.generation import fused
 from chiasm.generation.engine import Engine, Generated
 from chiasm.generation.looking import attention_to_pictures
 from chiasm.generation.prompt import Picture, Prompt
@@ -38,6 +39,7 @@ from chiasm.processing.token_bytes import TokenBytes
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _NUM_SESSIONS = 32  # ours: caches of so many conversations are kept, if `cache_bytes` has room for them
+_SMALL = 32_000_000  # parameters; ours: one of 5 million answers faster in float32, one of 135 million in bfloat16
 _LOST = "the JSON schema became too complex to be followed in the middle of the answer: simplify it"
 
 _Made = TypeVar("_Made")
@@ -77,7 +79,10 @@ class LocalChatModel:
     def load(
         cls, source: Path | str, *, dtype: str | None = None, device: str | None = None, template: str | None = None
     ) -> Self:
-        """The checkpoint of a folder or hub name, in its own dtype and on the best device here by default."""
+        """The checkpoint of a folder or hub name, in its own dtype and on the best device here by default.
+
+        Without `dtype`, small models are float32 on a CPU: it is faster, and what `fused` takes.
+        """
         from chiasm.checkpoints import load
 
         if dtype is not None and dtype not in _DTYPES:
@@ -85,10 +90,17 @@ class LocalChatModel:
         checkpoint = load(
             source, dtype=_DTYPES[dtype] if dtype else None, device=usable_device(device), template=template
         )
-        return cls(checkpoint.model, checkpoint.processor, familiarity=checkpoint.familiarity)
+        model = checkpoint.model
+        if dtype is None and model.device.type == "cpu" and sum(p.numel() for p in model.parameters()) < _SMALL:
+            model = model.float()
+        return cls(model, checkpoint.processor, familiarity=checkpoint.familiarity)
 
     def only_asked(self) -> Self:
-        """Itself, faster on a CPU: linear layers are laid out for it, and `model` can no longer be trained or saved."""
+        """Itself, faster: steps in fewer operations, on a CPU layers laid out for it.
+
+        `model` can no longer be trained or saved.
+        """
+        fused.take_over(self.model.language_model)
         # In 16 bits some logits are computed again, from rows of the head's weights.
         is_half = self.model.dtype.itemsize == 2
         lay_out(self.model, output_head(self.model.language_model) if is_half else None)

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from chiasm.chat import ChatModel, Sampling
-from chiasm.cli.known_values import known_device, known_dtype, known_template
+from chiasm.cli.known_values import DeviceOption, DtypeOption, TemplateOption
 from chiasm.cli.speaking import show, speak, unfamiliar_line
 from chiasm.cli.typed_line import is_address
 from chiasm.conversation import Conversation, user
@@ -36,16 +36,9 @@ def chat(  # noqa: PLR0913, PLR0917 - one argument an option
     temperature: Annotated[float, typer.Option(min=0, max=100, help="0: always the likeliest token.")] = 0.0,
     top_p: Annotated[float, typer.Option(help="Draw from the likeliest tokens that together reach this.")] = 1.0,
     seed: Annotated[int | None, typer.Option(help="Makes drawn answers repeatable.")] = None,
-    template: Annotated[
-        str | None, typer.Option(callback=known_template, help="Write the prompt so. [default: as the checkpoint says]")
-    ] = None,
-    dtype: Annotated[
-        str | None,
-        typer.Option(callback=known_dtype, help="float32, bfloat16, float16. [default: the checkpoint's]"),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(callback=known_device, help="cpu, cuda, cuda:1, mps. [default: the best one here]")
-    ] = None,
+    template: TemplateOption = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object an answer; every line piped in is a question.")
     ] = False,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chiasm.chat import ChatModel, Sampling
-from chiasm.cli.known_values import known_device, known_dtype, known_template
+from chiasm.cli.known_values import DeviceOption, DtypeOption, TemplateOption
 from chiasm.errors import UserError
 from chiasm.harmless import harmless
 
@@ -80,15 +80,9 @@ def describe(  # noqa: PLR0913, PLR0917 - one argument an option
     seed: Annotated[int | None, typer.Option(help="Makes drawn answers repeatable.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Where the server of openai:NAME is.")] = None,
     api_key_file: Annotated[Path | None, typer.Option(help="A file with its key. [default: OPENAI_API_KEY]")] = None,
-    template: Annotated[
-        str | None, typer.Option(callback=known_template, help="Write the prompt so. [default: as the checkpoint says]")
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(callback=known_dtype, help="float32, bfloat16, float16. [default: the checkpoint's]")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(callback=known_device, help="cpu, cuda, cuda:1, mps. [default: the best one here]")
-    ] = None,
+    template: TemplateOption = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
 ) -> None:
     """Write about many pictures. Killed, the same command goes on where it was; nothing is overwritten.
 

@@ -16,7 +16,7 @@ import typer
 from chiasm.chat import ChatModel, Ranker
 from chiasm.cli.benchmarks import check_other, known_rule, known_task, note, print_entry, print_json, read_other
 from chiasm.cli.judges import Judge
-from chiasm.cli.known_values import known_device, known_dtype, known_template
+from chiasm.cli.known_values import DeviceOption, DtypeOption, TemplateOption
 from chiasm.cli.progress import bar
 from chiasm.errors import UserError
 from chiasm.evals.asked import Asked
@@ -60,15 +60,9 @@ def eval(  # noqa: PLR0913, PLR0917 - one argument an option
     judge_url: Annotated[str | None, typer.Option(help="Where the server of the judge is.")] = None,
     price_in: Annotated[float | None, typer.Option(help="The judge's price for a million tokens of prompt.")] = None,
     price_out: Annotated[float | None, typer.Option(help="The judge's price for a million tokens of reply.")] = None,
-    template: Annotated[
-        str | None, typer.Option(callback=known_template, help="Write the prompt so. [default: as the checkpoint says]")
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(callback=known_dtype, help="float32, bfloat16, float16. [default: the checkpoint's]")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(callback=known_device, help="cpu, cuda, cuda:1, mps. [default: the best one here]")
-    ] = None,
+    template: TemplateOption = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
 ) -> None:
     """Let a model answer benchmarks, and score it. Killed, the same command goes on where it was.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from chiasm.errors import UserError, suggest
@@ -37,3 +39,19 @@ def known_device(name: str | None) -> str | None:
         except RuntimeError:  # its message lists twenty kinds of device
             raise typer.BadParameter(f"no device '{name}': {suggest(name, ('cpu', 'cuda', 'mps'))}, cuda:1") from None
     return name
+
+
+# Options of all verbs that open a model to ask it.
+TemplateOption = Annotated[
+    str | None, typer.Option(callback=known_template, help="Write the prompt so. [default: as the checkpoint says]")
+]
+DtypeOption = Annotated[
+    str | None,
+    typer.Option(
+        callback=known_dtype,
+        help="float32, bfloat16, float16. [default: the checkpoint's; float32 for small models on a CPU]",
+    ),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(callback=known_device, help="cpu, cuda, cuda:1, mps. [default: the best one here]")
+]

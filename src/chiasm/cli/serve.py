@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chiasm.chat import Looked
-from chiasm.cli.known_values import known_device, known_dtype, known_template
+from chiasm.cli.known_values import DeviceOption, DtypeOption, TemplateOption
 from chiasm.conversation import Conversation
 from chiasm.errors import UserError
 
@@ -50,15 +50,9 @@ def serve(  # noqa: PLR0913, PLR0917 - one argument an option
     max_waiting: Annotated[int, typer.Option(min=0, max=10_000, help="Requests that may wait; others get 429.")] = 64,
     max_tokens: Annotated[int, typer.Option(min=1, help="The longest answer anybody may ask for.")] = 2048,
     grace: Annotated[float, typer.Option(min=0, help="Seconds that answers have to end when the server stops.")] = 30.0,
-    template: Annotated[
-        str | None, typer.Option(callback=known_template, help="Write the prompt so. [default: as the checkpoint says]")
-    ] = None,
-    dtype: Annotated[
-        str | None, typer.Option(callback=known_dtype, help="float32, bfloat16, float16. [default: the checkpoint's]")
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(callback=known_device, help="cpu, cuda, cuda:1, mps. [default: the best one here]")
-    ] = None,
+    template: TemplateOption = None,
+    dtype: DtypeOption = None,
+    device: DeviceOption = None,
 ) -> None:
     """Serve a model: OpenAI's API under /v1, and a page to talk to it.
 

@@ -106,17 +106,18 @@ class Block:
             if bool(seen.all()):
                 self.masks[window, repeats] = None
             else:
-                mask = torch.zeros(seen.shape, dtype=like.dtype).masked_fill_(~seen, -torch.inf)
+                mask = torch.where(seen, 0.0, -torch.inf).to(like.dtype)
                 self.masks[window, repeats] = (mask if repeats == 1 else mask.repeat(repeats, 1)).to(like.device)
         return self.masks[window, repeats]
 
 
 @dataclass(slots=True)
 class Step:
-    """The blocks of one step; every layer comes by once."""
+    """The blocks of one step; every layer comes by once. `wanted`: the rows whose hidden states will be looked at."""
 
     blocks: Sequence[Block]
     longest: int  # positions of the step are below it
+    wanted: Sequence[int] = ()
     num_layers: int = 0
 
     def attend(

@@ -80,8 +80,7 @@ class Row:
 
     def logits(self, model: Llava, features: Features) -> torch.Tensor:
         """Logits (R, V) of the wanted rows. Call it in inference mode."""
-        x_TD = self._decoded(model, self._embedded(model, features))
-        x_RD = x_TD[torch.tensor(self.wanted, device=x_TD.device)]
+        x_RD = self._decoded(model, self._embedded(model, features))
         return torch.cat([sharp_logits(model, some) for some in torch.split(x_RD, _LOGITS_AT_ONCE)])
 
     def _attend(self, trunk: Trunk, begin: int, start: int) -> None:
@@ -132,9 +131,9 @@ class Row:
         return x_TD
 
     def _decoded(self, model: Llava, x_TD: torch.Tensor) -> torch.Tensor:
-        """Hidden states (T, D). Which keys a token sees is told by the step, so no mask is made."""
+        """Hidden states (R, D). Which keys a token sees is told by the step, so no mask is made."""
         decoder: Any = language.decoder(model.language_model)
-        step = Step(self._blocks, longest=max(self.positions) + 1)
+        step = Step(self._blocks, longest=max(self.positions) + 1, wanted=self.wanted)
         output = decoder(
             inputs_embeds=x_TD[None],
             position_ids=torch.tensor([self.positions], device=x_TD.device),
@@ -144,4 +143,6 @@ class Row:
         )
         assert step.num_layers, "the decoder attends past the step"
         hidden: torch.Tensor = output.last_hidden_state[0]
-        return hidden
+        if len(hidden) == len(self.wanted):  # all, or those alone that are wanted: see `fused`
+            return hidden
+        return hidden[torch.tensor(self.wanted, device=hidden.device)]

@@ -159,7 +159,9 @@ def bound(host: str, port: int) -> socket.socket:
     """A socket that listens on `host` and `port`, 0 for any free one; raises `UserError` where that cannot be."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listening = socket.socket(found[0], socket.SOCK_STREAM)
+        # With its protocol: asyncio turns off Nagle's algorithm only where it is told that this is TCP, and on a kept
+        # connection every piece of an answer would then wait for the client to acknowledge the last, up to 40 ms.
+        listening = socket.socket(*found[:3])
     except OSError as error:
         raise UserError(f"cannot listen on {host}: {error.strerror}. Give an address of this machine") from None
     try:

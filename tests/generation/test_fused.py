@@ -1,0 +1,138 @@
+"""Steps in fewer operations: which models take part, and that answers stay what transformers' decoder gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from chiasm.generation import fused
+from chiasm.generation.engine import Engine
+from chiasm.generation.looking import attention_to_pictures
+from chiasm.generation.sampling import Decoding
+from chiasm.models.llava import Llava
+from chiasm.models.onednn import lay_out
+from tests.generation.test_scheduler import FAMILIES, SHAPE, mixed
+from tests.generation.tiny import LANGUAGE, NUM_PATCHES, ours, prompt
+
+GREEDY = Decoding(12)
+LIKE_LLAMA: dict[str, dict[str, Any]] = {
+    "llama": LANGUAGE,
+    "as many keys as queries": {**LANGUAGE, "num_key_value_heads": 4},
+    "wide heads": {**LANGUAGE, "head_dim": 16},
+    "biases everywhere": {**LANGUAGE, "attention_bias": True, "mlp_bias": True},
+    "scaled rotation": {**LANGUAGE, "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}},
+    "biases of queries, keys and values": {"model_type": "qwen2", **SHAPE},
+    "no window": {"model_type": "mistral", **SHAPE, "sliding_window": None},
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    **{name: config for name, config in FAMILIES.items() if name != "llama"},
+    "norms of queries": {"model_type": "qwen3", **SHAPE},
+    "residuals scaled": {"model_type": "granite", **SHAPE, "residual_multiplier": 0.3},
+    "half a head turned": {"model_type": "stablelm", **SHAPE, "partial_rotary_factor": 0.5},
+    "norms that add one": {"model_type": "gemma", **SHAPE, "head_dim": 12},
+    "one projection": {"model_type": "phi3", **SHAPE, "pad_token_id": 0},
+}
+
+
+def wandering(language: dict[str, Any]) -> Llava:
+    """A model whose biases are not nothing, as those of a fresh one are."""
+    model = ours(language)
+    draw = torch.Generator().manual_seed(1)
+    for name, weight in model.language_model.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(weight, std=0.5, generator=draw)
+    return model
+
+
+def answers(model: Llava) -> dict[int, list[int]]:
+    return {each.index: each.ids for each in Engine(model).generate(mixed(24), GREEDY, num_slots=5)}
+
+
+@pytest.mark.parametrize("family", LIKE_LLAMA)
+def test_answers_stay_the_same(family: str) -> None:
+    expected = answers(wandering(LIKE_LLAMA[family]))
+    assert len({tuple(ids) for ids in expected.values()}) > 12  # or a wrong position would not show
+    model = wandering(LIKE_LLAMA[family])
+    Engine(model)
+    assert fused.take_over(model.language_model)
+    assert answers(model) == expected
+    assert lay_out(model)
+    assert answers(model) == expected
+
+
+@pytest.mark.parametrize("family", OTHERS)
+def test_other_families_are_left_alone(family: str) -> None:
+    model = wandering(OTHERS[family])
+    expected = answers(model)
+    before = [type(module) for module in model.modules()]
+    assert not fused.take_over(model.language_model)
+    assert [type(module) for module in model.modules()] == before
+    assert answers(model) == expected
+
+
+def test_every_step_takes_the_fewer_operations(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ours()
+    engine = Engine(model)
+    assert fused.take_over(model.language_model)
+    decoded, hidden = list[tuple[int, int]](), fused._hidden
+
+    def told(decoder: Any, x: torch.Tensor, positions: torch.Tensor, step: Any) -> torch.Tensor:
+        found = hidden(decoder, x, positions, step)
+        decoded.append((x.shape[1], found.shape[1]))
+        return found
+
+    monkeypatch.setattr(fused, "_hidden", told)
+    (answer,) = engine.generate([prompt([1, 5, 9, 7])], GREEDY)
+    # Of the prompt only the last row goes through the last layer to its end.
+    assert decoded == [(4, 1)] + [(1, 1)] * len(answer.ids[1:])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sixteen_bits_are_left_alone(dtype: torch.dtype) -> None:
+    model = ours().to(dtype)
+    Engine(model)
+    assert not fused.take_over(model.language_model)
+
+
+def test_models_that_attend_in_their_own_way_are_left_alone() -> None:
+    model = ours()
+    assert not fused.take_over(model.language_model)  # no engine has taken it over
+
+
+def test_layers_that_are_more_than_linear_are_left_alone() -> None:
+    class Adapted(nn.Linear):
+        pass
+
+    model = ours()
+    Engine(model)
+    block: Any = model.language_model.get_submodule("model.layers.1.mlp")
+    block.up_proj = Adapted(48, 96, bias=False)
+    assert not fused.take_over(model.language_model)
+
+
+def test_everything_but_steps_is_transformers_own() -> None:
+    model = ours()
+    engine = Engine(model)
+    ids = torch.tensor([[1, 5, 9, 7, 30]])
+    asked, answer = prompt([1, 5], "3", [9, 7]), [30, 31]
+    expected = model(ids).logits, attention_to_pictures(model, engine.features, asked, answer)
+    assert fused.take_over(model.language_model)
+    torch.testing.assert_close(model(ids).logits, expected[0])
+    looked = attention_to_pictures(model, engine.features, asked, answer)
+    assert looked.shape[-1] == NUM_PATCHES
+    torch.testing.assert_close(looked, expected[1])
+
+
+def test_how_likely_answers_are_stays_the_same() -> None:
+    questions = [(each, [[5, 6, 7], [8]]) for each in mixed(6)]
+    expected = {r.index: r.log_likelihoods for r in Engine(ours()).rank(questions)}
+    model = ours()
+    engine = Engine(model)
+    assert fused.take_over(model.language_model)
+    found = {r.index: r.log_likelihoods for r in engine.rank(questions)}
+    assert found.keys() == expected.keys()
+    for index, values in found.items():
+        assert values == pytest.approx(expected[index], abs=1e-3)
