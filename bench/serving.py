@@ -81,7 +81,7 @@ def listen(port: int, body: bytes, is_peer: bool = False) -> Heard:
 
 
 def ask(connection: socket.socket, body: bytes, is_peer: bool = False) -> Heard:
-    """Ask, and read the stream to its end: bytes as they come, understood when all are there, which takes its time."""
+    """Ask, and read the stream to its end: parsed when all has come, so that parsing is not timed."""
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     content, came = bytearray(), list[tuple[int, float]]()
     begun = time.perf_counter()
@@ -228,8 +228,9 @@ def second_question(port: int, runs: int, photographs: Path | None) -> None:
         pairs = []
         for url in urls:
             with _connected(port) as client:
-                first = ask(client, request(url, "What is this?", 4)).seconds_to_first
-                second = ask(client, request(url, "And what colour is it?", 4)).seconds_to_first
+                heard = [ask(client, request(url, text, 4)) for text in ("What is this?", "And what colour is it?")]
+            assert all(each.is_whole for each in heard), heard
+            first, second = (each.seconds_to_first for each in heard)
             pairs.append((second / first, first, second))
         ratio, first, second = (statistics.median(each) for each in zip(*pairs, strict=True))
         took = f"{1e3 * second:.1f} against {1e3 * first:.1f} ms"

@@ -18,8 +18,8 @@ __all__ = ["ChatModel", "Conversation", "Image", "Message", "Sampling", "Text", 
 def load(source: str | Path | None = None, *, dtype: str | None = None, device: str | None = None) -> LocalChatModel:
     """A model ready to answer: a checkpoint folder, a name on the Hugging Face hub, or the assistant that ships.
 
-    `dtype` (float32, bfloat16, float16) defaults to the checkpoint's own and `device` to the best one here. Raises
-    `chiasm.errors.UserError` when there is no such model.
+    `dtype` (float32, bfloat16, float16) defaults to the checkpoint's own, for small models on a CPU to float32, and
+    `device` to the best one here. Raises `chiasm.errors.UserError` when there is no such model.
     """
     from chiasm.backends import open_local
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image as PillowImage
 
+from chiasm import checkpoints
 from chiasm.chat import ChatModel, Sampling, collect
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
@@ -228,3 +229,10 @@ def test_who_only_asks_gets_the_same_answers_from_faster_layers() -> None:
     assert asked.only_asked() is asked
     assert len(list(asked.model.parameters())) < len(list(plain.model.parameters()))
     assert asked.answer("What is this?", max_tokens=8) == plain.answer("What is this?", max_tokens=8)
+
+
+def test_a_model_that_is_only_asked_is_not_saved_in_parts(tmp_path: Path) -> None:
+    asked = assistant().only_asked()
+    with pytest.raises(ValueError, match="layers were changed"):
+        checkpoints.save(tmp_path / "saved", asked.model, asked.processor)
+    assert not list(tmp_path.iterdir())

@@ -109,9 +109,10 @@ def test_a_folder_may_have_a_colon_in_its_name() -> None:
 def test_a_small_model_is_float32_on_a_cpu_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from chiasm.backends import local, open_local
+    from chiasm.backends import open_local
+    from chiasm.checkpoints import folder
 
     assert open_local(device="cpu").model.dtype == torch.float32
     assert open_local(device="cpu", dtype="bfloat16").model.dtype == torch.bfloat16
-    monkeypatch.setattr(local, "_SMALL", 1_000_000)
+    monkeypatch.setattr(folder, "_SMALL", 1_000_000)
     assert open_local(device="cpu").model.dtype == torch.bfloat16  # as it is stored

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from chiasm import bundled
 from chiasm.backends.local import LocalChatModel
@@ -67,8 +66,7 @@ def test_where_it_looked_is_kept_for_every_request(told: Story) -> None:
 
 def test_what_is_asked_of_is_what_is_saved(told: Story) -> None:
     """The last answers are those of the finished model."""
-    model = LocalChatModel.load(told.folder / "final")
-    assert model.model.dtype == torch.bfloat16
+    model = LocalChatModel.load(told.folder / "final", dtype="bfloat16")
     request = told.requests[0]
     (answer,) = model.answer_all([request.conversation], Sampling(max_tokens=8))
     assert answer.text == told.answers[LAST][request.key]

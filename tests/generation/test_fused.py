@@ -33,6 +33,23 @@ OTHERS: dict[str, dict[str, Any]] = {
     "residuals scaled": {"model_type": "granite", **SHAPE, "residual_multiplier": 0.3},
     "half a head turned": {"model_type": "stablelm", **SHAPE, "partial_rotary_factor": 0.5},
     "norms that add one": {"model_type": "gemma", **SHAPE, "head_dim": 12},
+    "queries that grow behind a position": {
+        "model_type": "ministral3",
+        **SHAPE,
+        "rope_parameters": {
+            "rope_type": "yarn",
+            "rope_theta": 1e4,
+            "factor": 4.0,
+            "original_max_position_embeddings": 64,
+            "llama_4_scaling_beta": 0.5,
+        },
+    },
+    "a window it does not name": {
+        "model_type": "mistral",
+        **SHAPE,
+        "sliding_window": 64,
+        "layer_types": ["full_attention", "full_attention"],
+    },
     "one projection": {"model_type": "phi3", **SHAPE, "pad_token_id": 0},
 }
 
@@ -102,14 +119,15 @@ def test_models_that_attend_in_their_own_way_are_left_alone() -> None:
     assert not fused.take_over(model.language_model)  # no engine has taken it over
 
 
-def test_layers_that_are_more_than_linear_are_left_alone() -> None:
-    class Adapted(nn.Linear):
-        pass
+class Adapted(nn.Linear):
+    """More than linear, for all that is known."""
 
+
+@pytest.mark.parametrize("layer", [Adapted(48, 96, bias=False), nn.Linear(48, 96)], ids=["adapted", "a bias alone"])
+def test_layers_that_cannot_be_joined_are_left_alone(layer: nn.Linear) -> None:
     model = ours()
     Engine(model)
-    block: Any = model.language_model.get_submodule("model.layers.1.mlp")
-    block.up_proj = Adapted(48, 96, bias=False)
+    model.language_model.get_submodule("model.layers.1.mlp").up_proj = layer
     assert not fused.take_over(model.language_model)
 
 

@@ -4,12 +4,13 @@ import os
 import platform
 import subprocess
 import sys
+import weakref
 
 import pytest
 import torch
 from torch import nn
 
-from chiasm.models import language
+from chiasm.models import language, onednn
 from chiasm.models.config import LlavaConfig
 from chiasm.models.device import computes_bfloat16
 from chiasm.models.llava import Llava
@@ -113,3 +114,19 @@ print(resident() - before)
     environment = {name: value for name, value in os.environ.items() if not name.endswith("CACHE_CAPACITY")}
     told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert float(told.stdout) < 100
+
+
+def test_each_layer_is_given_up_before_the_next_is_laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two copies of a large model are more than a machine may hold."""
+    model = _llava()
+    layers = [weakref.ref(module) for module in model.modules() if type(module) is nn.Linear]
+    alive: list[int] = []
+
+    class Counting(OneDNNLinear):
+        def __init__(self, layer: nn.Linear) -> None:
+            super().__init__(layer)
+            alive.append(sum(each() is not None for each in layers))
+
+    monkeypatch.setattr(onednn, "OneDNNLinear", Counting)
+    assert lay_out(model) == len(layers)
+    assert alive[-len(layers) :] == list(range(len(layers), 0, -1))

@@ -76,7 +76,8 @@ def open_local(
     """The model called `name`: a checkpoint folder, else `owner/name` on the Hugging Face hub.
 
     Without a name, the assistant that comes with chiasm. `dtype` (float32, bfloat16, float16) and `template`
-    default to what the checkpoint says, `device` to the best one here. Raises `UserError` saying what was looked for.
+    default to what the checkpoint says (`dtype` of a small model on a CPU to float32), `device` to the best one here.
+    Raises `UserError` saying what was looked for.
     """
     if name is not None and not str(name).strip():
         raise UserError("the name of the model is empty: give a checkpoint folder or owner/name on the hub, or no name")

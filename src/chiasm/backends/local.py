@@ -39,7 +39,6 @@ from chiasm.processing.token_bytes import TokenBytes
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _NUM_SESSIONS = 32  # ours: caches of so many conversations are kept, if `cache_bytes` has room for them
-_SMALL = 32_000_000  # parameters; ours: one of 5 million answers faster in float32, one of 135 million in bfloat16
 _LOST = "the JSON schema became too complex to be followed in the middle of the answer: simplify it"
 
 _Made = TypeVar("_Made")
@@ -81,19 +80,15 @@ class LocalChatModel:
     ) -> Self:
         """The checkpoint of a folder or hub name, in its own dtype and on the best device here by default.
 
-        Without `dtype`, small models are float32 on a CPU: it is faster, and what `fused` takes.
+        Without `dtype`, small models are float32 on a CPU: they answer faster so, and `fused` takes no other.
         """
         from chiasm.checkpoints import load
 
         if dtype is not None and dtype not in _DTYPES:
             raise UserError(f"no dtype '{dtype}': expected one of {', '.join(_DTYPES)}")
-        checkpoint = load(
-            source, dtype=_DTYPES[dtype] if dtype else None, device=usable_device(device), template=template
-        )
-        model = checkpoint.model
-        if dtype is None and model.device.type == "cpu" and sum(p.numel() for p in model.parameters()) < _SMALL:
-            model = model.float()
-        return cls(model, checkpoint.processor, familiarity=checkpoint.familiarity)
+        chosen = _DTYPES[dtype] if dtype else None
+        checkpoint = load(source, dtype=chosen, device=usable_device(device), template=template, only_asked=True)
+        return cls(checkpoint.model, checkpoint.processor, familiarity=checkpoint.familiarity)
 
     def only_asked(self) -> Self:
         """Itself, faster: steps in fewer operations, on a CPU layers laid out for it.

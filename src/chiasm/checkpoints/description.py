@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,11 @@ class Description:
     original: OriginalRecord | None
     bases: tuple[tuple[Path, dict[str, Any]], ...] = ()
     """Other folders that tensors are read from, with what their files must be."""
+
+    @property
+    def num_parameters(self) -> int:
+        """Of the whole model, as stored."""
+        return sum(math.prod(tensor.shape) for tensor in self.tensors.values())
 
     @property
     def dtype(self) -> torch.dtype:

@@ -16,7 +16,7 @@ from chiasm.checkpoints.backbones import compute_dtype
 from chiasm.checkpoints.checkpoint import Checkpoint
 from chiasm.checkpoints.description import Description
 from chiasm.checkpoints.familiar_file import read_familiarity
-from chiasm.checkpoints.filling import check_names, empty, fill
+from chiasm.checkpoints.filling import check_names, empty, fill, shapes
 from chiasm.checkpoints.json_files import read_json
 from chiasm.checkpoints.locating import locate
 from chiasm.checkpoints.manifest import WeightCheck
@@ -26,6 +26,7 @@ from chiasm.errors import UserError
 from chiasm.models.llava import Llava
 from chiasm.processing.processor import Processor
 
+_SMALL = 32_000_000  # parameters; ours: one of 5 million answers faster in float32, one of 135 million in bfloat16
 MAX_SHARD_BYTES = 5 * 10**9  # the hub's own limit for one file of a checkpoint
 
 
@@ -38,18 +39,22 @@ def load(
     progress: bool = True,
     template: str | None = None,
     base: str | None = None,
+    only_asked: bool = False,
 ) -> Checkpoint:
     """The model and processor of a folder or a hub name, in either layout.
 
     `dtype` None keeps the stored one, except that float16 is computed as bfloat16 on a CPU, where float16 is more than
-    ten times slower; ask for `torch.float16` to have the stored bits. `template` overrides what the folder says; so
-    does `base` for a folder of adapters, which are merged into it.
+    ten times slower; ask for `torch.float16` to have the stored bits. A model that is `only_asked` is float32 on a CPU
+    where it is small, which is faster. `template` overrides what the folder says; so does `base` for a folder of
+    adapters, which are merged into it.
     `force` lets weights that are not finite pass. Peak memory is the model and some 100 MB. Raises `UserError` with all
     missing, unexpected and misshapen tensors in one, and for files that differ from the folder's manifest.
     """
     folder = locate(source)
     described = describe(folder, template, base)
-    dtype = dtype or compute_dtype(described.dtype, device)
+    if dtype is None:
+        is_small = described.num_parameters < _SMALL and torch.device(device).type == "cpu"
+        dtype = torch.float32 if only_asked and is_small else compute_dtype(described.dtype, device)
     with _weight_checks(folder, described) as finish_checks:
         names = empty(described.config, dtype, "meta")
         check_names(names, described.tensors, described.strangers, folder)
@@ -105,6 +110,7 @@ def save(
 ) -> None:
     """Write a checkpoint folder, whole or not at all; raises `UserError` when `folder` holds anything already.
 
+    Raises `ValueError` for a model whose layers are no longer those of its configuration.
     `provenance` goes into the manifest as it is. Weights keep their dtype; one tensor at a time is copied to the CPU.
     """
     if processor.image_token_id != model.config.image_token_id:
@@ -113,6 +119,10 @@ def save(
             f"{model.config.image_token_id}: they belong to different models"
         )
     tensors = {name: Stored.of(parameter) for name, parameter in model.named_parameters()}
+    if changed := tensors.keys() ^ shapes(empty(model.config, torch.float32, "meta")).keys():
+        raise ValueError(
+            f"this model's layers were changed ({min(changed)}, ...), by `only_asked` perhaps: save it before that"
+        )
     described = Description(
         folder=Path(folder),
         layout="chiasm",

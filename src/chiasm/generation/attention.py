@@ -113,7 +113,7 @@ class Block:
 
 @dataclass(slots=True)
 class Step:
-    """The blocks of one step; every layer comes by once. `wanted`: the rows whose hidden states will be looked at."""
+    """The blocks of one step; every layer comes by once. `wanted`: the rows whose hidden states are asked for."""
 
     blocks: Sequence[Block]
     longest: int  # positions of the step are below it

@@ -143,6 +143,6 @@ class Row:
         )
         assert step.num_layers, "the decoder attends past the step"
         hidden: torch.Tensor = output.last_hidden_state[0]
-        if len(hidden) == len(self.wanted):  # all, or those alone that are wanted: see `fused`
+        if len(hidden) == len(self.wanted):  # all are wanted, or only those came: see `fused`
             return hidden
         return hidden[torch.tensor(self.wanted, device=hidden.device)]

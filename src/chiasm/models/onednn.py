@@ -63,21 +63,24 @@ def lay_out(model: nn.Module, keep: nn.Module | None = None) -> int:
     if not _can_lay_out():
         return 0
     dtypes = {torch.float32, torch.bfloat16} if computes_bfloat16() else {torch.float32}
-    plain = [
-        (parent, name, child)
-        for parent in model.modules()
-        for name, child in parent._modules.items()  # `named_children` names a layer of two names once
-        if type(child) is nn.Linear
-        and child is not keep
-        and child.weight.device.type == "cpu"
-        and child.weight.dtype in dtypes
-    ]
-    made: dict[nn.Linear, OneDNNLinear] = {}
-    for parent, name, child in plain:
-        if child not in made:
-            made[child] = OneDNNLinear(child)
-        setattr(parent, name, made[child])
-    return len(made)
+    places: dict[nn.Linear, list[tuple[nn.Module, str]]] = {}
+    for parent in model.modules():
+        for name, child in parent._modules.items():  # `named_children` names a layer of two names once
+            if (
+                type(child) is nn.Linear
+                and child is not keep
+                and child.weight.device.type == "cpu"
+                and child.weight.dtype in dtypes
+            ):
+                places.setdefault(child, []).append((parent, name))
+    count = len(places)
+    while places:  # one by one, each given up before the next: two copies of a model are more than a machine may hold
+        layer, named = places.popitem()
+        laid_out = OneDNNLinear(layer)
+        for parent, name in named:
+            setattr(parent, name, laid_out)
+        del layer
+    return count
 
 
 def _can_lay_out() -> bool:

@@ -5,7 +5,8 @@ The papers begin with a tower that can see and a language model that can talk. H
 in English and Chinese, about scenes told in words). Then come the two stages of LLaVA, unchanged: `align` trains the
 connector alone on descriptions, `instruct` connector and language model on the mixture. `practice` goes on with short
 questions that do not give each other away: a model from nothing has to be made to look. Then come drills, a skill each,
-with some practice in between, and `together`, in which everything is asked. Sizes and rates chosen by us.
+with some practice in between, and `together`, in which everything is asked; both once more, as both were cut off too
+early. Sizes and rates chosen by us.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ def recipe(world: str = _WORLD) -> Recipe:
             "sides": _questions(f"{drills}/sides_train.json", images, epochs=1),
             "boxes": _questions(f"{drills}/boxes_train.json", images, epochs=0.75),
             "together": _questions(f"{drills}/together_train.json", images, epochs=0.35),
+            "sides_again": _questions(f"{drills}/sides_train.json", images, epochs=1),
+            "together_again": _questions(f"{drills}/together_train.json", images, epochs=0.75),
         },
         save_every=500,
     )
