@@ -88,7 +88,8 @@ class _Part(nn.Module):
 def _join(parent: nn.Module, names: tuple[str, ...]) -> None:
     """Make the linear layers `names` of `parent`, which are given the same input, one layer."""
     layers = [cast("nn.Linear", getattr(parent, name)) for name in names]
-    joint = cast("nn.Linear", nn.utils.skip_init(nn.Linear, 1, 1, bias=False))  # draws no random number
+    skip_init: Any = nn.utils.skip_init  # draws nothing from anyone's random numbers
+    joint: nn.Linear = skip_init(nn.Linear, 1, 1, bias=False)
     joint.weight = nn.Parameter(torch.cat([layer.weight.detach() for layer in layers]), requires_grad=False)
     joint.out_features, joint.in_features = joint.weight.shape
     if layers[0].bias is not None:
