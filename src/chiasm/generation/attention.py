@@ -113,7 +113,10 @@ class Block:
 
 @dataclass(slots=True)
 class Step:
-    """The blocks of one step; every layer comes by once. `wanted`: the rows whose hidden states are asked for."""
+    """The blocks of one step; every layer comes by once.
+
+    `wanted`: the rows whose hidden states are asked for, all where it names none.
+    """
 
     blocks: Sequence[Block]
     longest: int  # positions of the step are below it

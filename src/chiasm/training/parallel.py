@@ -75,9 +75,8 @@ class World:
         """Tell the others, who wait in an exchange or will come to one, that this process ends; the error to raise."""
         if self.size == 1 or isinstance(error, Told):
             return error
-        with suppress(
-            RuntimeError, UserError
-        ):  # they ended themselves, or hang elsewhere: torchrun ends them with this process
+        # They ended themselves, or hang elsewhere: torchrun ends them with this process.
+        with suppress(RuntimeError, UserError):
             messages = self._messages({"error": str(error)}, _FAREWELL)
             first = next(rank for rank, message in enumerate(messages) if "error" in message)
             return Told(str(error)) if first == self.rank else Told(messages[first]["error"])
