@@ -66,6 +66,19 @@ def compare(first: Scene, second: Scene, language: Language, rng: random.Random)
     return None
 
 
+def which_has(first: Scene, second: Scene, language: Language, rng: random.Random) -> tuple[Question, ...]:
+    """Which has a dog: for every kind of thing that only one of the pictures shows, in any order."""
+    sights = (Sight.of(first), Sight.of(second))
+    kinds = list(dict.fromkeys(thing.kind for sight in sights for thing in sight.seen))
+    rng.shuffle(kinds)
+    found: list[Question] = []
+    for look in map(Look, kinds):
+        answer = _WHICH.get((_shown(sights[0], look), _shown(sights[1], look)))
+        if answer in ("first", "second"):
+            found.append(_asked_which(look, answer, _HAS, language, rng))
+    return tuple(found)
+
+
 def _which_has(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Question | None:
     any_answer = rng.random() < 0.4
     weights = {"first": 4, "second": 4, **({"both": 4, "neither": 2} if any_answer else {})}
@@ -78,8 +91,10 @@ def _which_has(sights: tuple[Sight, Sight], language: Language, rng: random.Rand
     if not possible:
         return None
     answer = rng.choices(possible, [weights[answer] for answer in possible])[0]
-    look = rng.choice(found[answer])
-    ways = _HAS_ANY if any_answer else _HAS
+    return _asked_which(rng.choice(found[answer]), answer, _HAS_ANY if any_answer else _HAS, language, rng)
+
+
+def _asked_which(look: Look, answer: str, ways: Ways, language: Language, rng: random.Random) -> Question:
     question = say(language, rng, ways, a=language.a(look), bare=language.several(look, None))
     return _answered(question, answer, language)
 

@@ -2,8 +2,8 @@
 
 What is new to a model from nothing is learnt when little else is asked: letters of options were guesses after 49,000
 questions among others, and known after 41,000 by themselves, with two options. What is not asked meanwhile is
-forgotten: so every fifth record but those of letters is one of practice, and the last file, `TOGETHER`, asks
-everything, a part of it without the format prompt. All shares and numbers are our own choice.
+forgotten: so every fifth record but those of letters and pairs is one of practice, and `TOGETHER` asks everything, a
+part of it without the format prompt. All shares and numbers are our own choice.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations, islice, repeat
 
 from chiasm.scenes.asking import Question
+from chiasm.scenes.asking.comparing import which_has
 from chiasm.scenes.asking.question import LETTERS, asked_once
 from chiasm.scenes.asking.questions import WITH_OPTIONS, ask_at, draft_at
 from chiasm.scenes.asking.sight import Sight
@@ -24,7 +25,7 @@ from chiasm.scenes.formats.practice import compared, practised, there, told
 from chiasm.scenes.scene import Thing
 from chiasm.scenes.telling.language import Language
 
-TOGETHER = "together"
+TOGETHER, PAIRS = "together", "pairs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ _ASKED: Mapping[str, _Drill] = {
         2, {"option": 5, "side": 4, "text_to_box": 4, "count": 3, "kind": 3, "half": 1}, 8, practice_every=1
     ),
 }
-DRILLS = tuple(_ASKED)
+DRILLS = (*_ASKED, PAIRS)
 _PLAINLY: Mapping[str, float] = {"colour": 3, "count": 2, "side": 2, "place": 1, "action": 2, "state": 1, "kind": 1}
 _NUM_THERE, _NUM_PLAINLY = 3, 4  # questions in whole sentences: whether things are there, and others
 _OF_FEW_ANSWERS = ("side", "half", "count")
@@ -60,6 +61,10 @@ _TRIES = 3  # pairs of things, until one stands clearly on one side of the other
 
 def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Record]:
     """The records of a picture in the drill `name`, one of `DRILLS`; `partner` is what it is compared with."""
+    if name == PAIRS:
+        if partner and picture.number % 2 == 0:
+            yield from _paired(picture, partner)
+        return
     asked = _ASKED[name]
     turn, left = divmod(picture.number, asked.every)
     if left:
@@ -78,6 +83,19 @@ def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Reco
         yield (another if turn // 4 % 2 else told)(picture, third, f"{name} longer")
         if partner:
             yield from compared(picture, partner, third, "together compare")
+
+
+def _paired(picture: Picture, partner: Picture) -> Iterator[Record]:
+    """Which of two pictures shows a thing, and nothing else: in one language as they are, in the other in turned order.
+
+    What is in the first of two pictures in English is in the second of two in Chinese.
+    """
+    for language, pictures in zip(LANGUAGES, ((picture, partner), (partner, picture)), strict=True):
+        first, second = pictures
+        asked = which_has(first.scene, second.scene, language, picture.stream(f"{PAIRS} {language.code}"))
+        if asked:
+            turns = turns_of(asked_once(asked), language)
+            yield record(f"{PAIRS}_{picture.digits}_{language.code}", turns, [first.file, second.file])
 
 
 def _questions(sight: Sight, asked: _Drill, language: Language, rng: random.Random) -> tuple[Question, ...]:
