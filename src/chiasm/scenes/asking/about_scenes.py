@@ -116,7 +116,7 @@ def is_there(sight: Sight, look: Look, language: Language, rng: random.Random, y
     """Is there this? It must be known whether (`yes`) it is."""
     a, bare = language.a(look), language.several(look, None)
     question = say(language, rng, _IS_THERE, a=a, bare=bare)
-    number = look.count(sight.scene)
+    number = look.num_in(sight.scene)
     several = a if number == 1 else language.several(look, number)
     if language.code == "zh":
         told = f"有，图中有{several}。" if yes else f"没有，图中没有{bare}。"
@@ -189,7 +189,7 @@ def ask_count(sight: Sight, language: Language, rng: random.Random, _yes: bool) 
         if len(things) > 1 and kind != "traffic light":
             for colour in dict.fromkeys(thing.colour for thing in things):
                 look = Look(kind, colour)
-                by_number.setdefault(look.count(sight.scene), []).append(look)
+                by_number.setdefault(look.num_in(sight.scene), []).append(look)
     numbers = [number for number in by_number if number <= MOST_COUNTED]
     if not numbers or (max(numbers) == 1 and rng.random() < _ONE_LEFT_OUT):
         return None
@@ -282,7 +282,7 @@ def _swapped(sight: Sight, thing: Thing, rng: random.Random) -> Look | None:
     kind = thing.about
     possible = {"colour": kind.colours, "action": kind.actions, "state": kind.states}[field]
     looks = [Look(kind.name, **{field: value}) for value in possible]
-    looks = [look for look in looks if look.count(scene) == 0]
+    looks = [look for look in looks if look.num_in(scene) == 0]
     if field == "colour":
         there = {other.colour for other in scene.things}
         near = [look for look in looks if look.colour in there]

@@ -69,7 +69,7 @@ def compare(first: Scene, second: Scene, language: Language, rng: random.Random)
 def which_has(first: Scene, second: Scene, language: Language, rng: random.Random) -> tuple[Question, ...]:
     """Which has a dog: for every kind of thing that only one of the pictures shows, in any order."""
     sights = (Sight.of(first), Sight.of(second))
-    kinds = list(dict.fromkeys(thing.kind for sight in sights for thing in sight.seen))
+    kinds = _kinds(sights)
     rng.shuffle(kinds)
     found: list[Question] = []
     for look in map(Look, kinds):
@@ -83,7 +83,7 @@ def _which_has(sights: tuple[Sight, Sight], language: Language, rng: random.Rand
     any_answer = rng.random() < 0.4
     weights = {"first": 4, "second": 4, **({"both": 4, "neither": 2} if any_answer else {})}
     found: dict[str, list[Look]] = {answer: [] for answer in weights}
-    for look in _looks(sights):
+    for look in [*_looks(sights), *(_missing(sights) if "neither" in found else ())]:
         answer = _WHICH.get((_shown(sights[0], look), _shown(sights[1], look)))
         if answer in found:
             found[answer].append(look)
@@ -101,7 +101,7 @@ def _asked_which(look: Look, answer: str, ways: Ways, language: Language, rng: r
 
 def _which_has_more(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Question | None:
     found: list[tuple[Look, str]] = []
-    for kind in dict.fromkeys(thing.kind for sight in sights for thing in sight.seen):
+    for kind in _kinds(sights):
         one, other = (len(sight.scene.of_kind(kind)) for sight in sights)
         countable = min(one, other) > 0 and max(one, other) <= MOST_COUNTED and one != other
         if countable and all(sight.all_seen(kind) for sight in sights):
@@ -137,14 +137,23 @@ def _which_setting(sights: tuple[Sight, Sight], language: Language, rng: random.
     return _answered(say(language, rng, _SETTING, setting=setting), answer, language)
 
 
+def _kinds(sights: Sequence[Sight]) -> list[str]:
+    """Kinds that are in one of the pictures."""
+    return list(dict.fromkeys(thing.kind for sight in sights for thing in sight.seen))
+
+
 def _looks(sights: Sequence[Sight]) -> list[Look]:
-    """Kinds, and kinds with a colour, that are in one of the pictures; of those in neither, ones that could be."""
-    seen = [thing for sight in sights for thing in sight.seen]
-    there = dict.fromkeys(thing.kind for thing in seen)
-    coloured = dict.fromkeys((thing.kind, thing.colour) for thing in seen if thing.kind not in _OF_ONE_COLOUR)
-    places = {sight.scene.place for sight in sights}
-    missing = [k.name for k in KINDS if k.name not in there and places.intersection(k.places)]
-    return [*map(Look, there), *(Look(kind, colour) for kind, colour in coloured), *map(Look, missing)]
+    """Kinds, and kinds with a colour, that are in one of the pictures."""
+    coloured = dict.fromkeys(
+        Look(thing.kind, thing.colour) for sight in sights for thing in sight.seen if thing.kind not in _OF_ONE_COLOUR
+    )
+    return [*map(Look, _kinds(sights)), *coloured]
+
+
+def _missing(sights: Sequence[Sight]) -> list[Look]:
+    """Kinds that are in neither, and could be."""
+    there, places = _kinds(sights), {sight.scene.place for sight in sights}
+    return [Look(kind.name) for kind in KINDS if kind.name not in there and places.intersection(kind.places)]
 
 
 def _shown(sight: Sight, look: Look) -> bool | None:
@@ -152,7 +161,7 @@ def _shown(sight: Sight, look: Look) -> bool | None:
     alike = [thing for thing in sight.scene.things if thing.kind == look.kind]
     fitting = [thing for thing in alike if look.colour in (None, thing.colour)]
     if fitting:
-        return True if any(thing in sight.seen for thing in fitting) else None
+        return True if any(thing is seen for thing in fitting for seen in sight.seen) else None
     return False if alike or sight.could_deny(str(look.kind)) else None
 
 

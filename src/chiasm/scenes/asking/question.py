@@ -7,8 +7,7 @@ line of recognised words is TextVQA's in the same mixture); the Chinese ones are
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from chiasm.scenes.telling.language import Language
 
@@ -42,8 +41,7 @@ NO: Mapping[str, tuple[str, ...]] = {"en": ("no",), "zh": ("不是", "没有")}
 """What a question for yes or no is answered with. In Chinese the second answers 有…吗, the first all others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """A question and its answer; `style` says which format prompt follows it ("long": none).
 
     An "option" question is answered by the letter of one of its `options`. `recognised` are words that a reading
@@ -79,6 +77,6 @@ def asked_once(questions: Sequence[Question]) -> tuple[Question, ...]:
     merged = []
     for question in questions:
         short = question.style in ("short", "read")
-        merged.append(replace(question, prompted=False) if short and said else question)
+        merged.append(question._replace(prompted=False) if short and said else question)
         said = said or short
     return tuple(merged)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from chiasm.errors import suggest
 from chiasm.scenes.asking import about_scenes, about_things, regions, relations, states
@@ -82,7 +81,7 @@ def with_recognised(question: Question, scene: Scene, rng: random.Random) -> Que
     """The same question with the words that a reading machine would have found in the picture, in any order."""
     words = [thing.text for thing in scene.things if thing.text]
     words += ["STOP"] * len(scene.of_kind("stop sign"))
-    return replace(question, recognised=tuple(rng.sample(words, len(words))))
+    return question._replace(recognised=tuple(rng.sample(words, len(words))))
 
 
 def _ask_option(sight: Sight, language: Language, rng: random.Random, kinds: Sequence[str]) -> Question | None:

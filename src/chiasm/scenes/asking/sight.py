@@ -53,17 +53,15 @@ class Sight:
 
     def only(self, thing: Thing, rng: random.Random, hide: Collection[str] = ()) -> Look | None:
         """Words that fit `thing` alone, mostly the fewest, without the fields in `hide`; None where there are none."""
-        rivals = [
-            other
-            for other in self.scene.things
-            if other is not thing and (other.kind == thing.kind or other.kind in _LIKE.get(thing.kind, ()))
-        ]
+        called_so = (thing.kind, *_LIKE.get(thing.kind, ()))
+        rivals = [other for other in self.scene.things if other.kind in called_so and other is not thing]
         sayable = [field for field in _sayable(thing) if field not in hide]
+        apart = [{f for f in sayable if getattr(rival, f) != getattr(thing, f)} for rival in rivals]
         for number in range(len(sayable) + 1):
             found = [
                 fields
                 for fields in combinations(sayable, number)
-                if all(any(getattr(r, f) != getattr(thing, f) for f in fields) for r in rivals)
+                if all(not different.isdisjoint(fields) for different in apart)
             ]
             if found:
                 # "The red dog" rather than "the dog that is lying down", where both would do.

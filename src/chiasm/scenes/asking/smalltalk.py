@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 
 from chiasm.scenes.asking.facts import FACTS
 from chiasm.scenes.asking.manners import EXCHANGES
@@ -48,7 +47,7 @@ def _facts(rng: random.Random, number: int) -> list[str]:
 def _fact(language: Language, rng: random.Random, name: str, *, short: bool) -> Question:
     draft = FACTS[name][1](language, rng)
     question = Question("talk", draft.question, draft.sentence, "long")
-    return replace(question, answer=draft.answer, style="short") if short else question
+    return question._replace(answer=draft.answer, style="short") if short else question
 
 
 def _exchange(language: Language, rng: random.Random, topic: str) -> Question:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from chiasm.scenes.telling.language import Language, Look
 
@@ -12,8 +12,7 @@ Ways = Mapping[str, Sequence[str]]
 """By language code: sentences with {slots}, any of which will do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A question, its short answer, the same answer as a whole sentence, and answers that would be wrong.
 
     `wrong` is empty where there are no such answers to choose from: yes or no, a word that is read.
@@ -47,7 +46,7 @@ def the_one(language: Language, look: Look) -> str:
     if look.action is None and look.facing is None:
         return language.the(look)
     who = "who" if look.kind == "person" else "that"
-    still = language.the(replace(look, action=None, facing=None))
+    still = language.the(look._replace(action=None, facing=None))
     return f"{still} {who} is {language.doing(look.action, look.facing)}"
 
 

@@ -73,15 +73,17 @@ def smooth(points: Sequence[Point], closed: bool = True, steps: int = 6) -> list
     curve: list[Point] = []
     for i in range(count if closed else count - 1):
         at = [points[(i + k) % count] if closed else points[min(max(i + k, 0), count - 1)] for k in (-1, 0, 1, 2)]
-        (ax, ay), (bx, by), (cx, cy), (dx, dy) = at
+        (x0, x1, x2, x3), (y0, y1, y2, y3) = (_catmull_rom(*along) for along in zip(*at, strict=True))
         for step in range(steps):
             t = step / steps
-            curve.append((_catmull_rom(ax, bx, cx, dx, t), _catmull_rom(ay, by, cy, dy, t)))
+            x = 0.5 * (x0 + x1 * t + x2 * t * t + x3 * t * t * t)
+            curve.append((x, 0.5 * (y0 + y1 * t + y2 * t * t + y3 * t * t * t)))
     return curve if closed else [*curve, points[-1]]
 
 
-def _catmull_rom(a: float, b: float, c: float, d: float, t: float) -> float:
-    return 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t * t + (3 * b - a - 3 * c + d) * t * t * t)
+def _catmull_rom(a: float, b: float, c: float, d: float) -> tuple[float, float, float, float]:
+    """The curve from `b` to `c`: twice its coefficients of 1, t, t squared and t cubed, t from 0 to 1."""
+    return 2 * b, c - a, 2 * a - 5 * b + 4 * c - d, 3 * b - a - 3 * c + d
 
 
 class Pen:

@@ -117,8 +117,8 @@ def _shaded(sheet: Image.Image, style: Style) -> Image.Image:
     if strength == 0.0:
         return flat
     width, height = sheet.size
-    across = np.linspace(-1, 1, width, dtype=np.float32) * np.float32(style.light * strength)
-    down = np.linspace(0.5, -1, height, dtype=np.float32) * np.float32(strength * 0.7)
+    across = _ramp(-1, 1, width) * np.float32(style.light * strength)
+    down = _ramp(0.5, -1, height) * np.float32(strength * 0.7)
     light = 1 + across[None, :] + down[:, None]
     if style.texture == "speckle":
         light += _noise_over(width, height) * np.float32(_SPECKLED)
@@ -127,6 +127,11 @@ def _shaded(sheet: Image.Image, style: Style) -> Image.Image:
         light -= stripes * np.float32(_HATCHED)
     shaded = np.asarray(flat, dtype=np.float32) * light[:, :, None]
     return Image.fromarray(np.minimum(shaded, 255).astype(np.uint8))
+
+
+@lru_cache(maxsize=1024)
+def _ramp(start: float, end: float, number: int) -> NDArray[np.float32]:
+    return np.linspace(start, end, number, dtype=np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ All shares and chances are our own choice.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from chiasm.scenes.asking import Question, conversation, long_conversation
 from chiasm.scenes.asking.smalltalk import smalltalk
@@ -78,7 +77,7 @@ def text(picture: Picture) -> Iterator[Record]:
 
 def _answerable(questions: Iterable[Question]) -> list[Question]:
     """Those without boxes; nobody reads a picture there."""
-    return [replace(each, recognised=()) for each in questions if each.style not in _NEEDS_A_PICTURE]
+    return [each._replace(recognised=()) for each in questions if each.style not in _NEEDS_A_PICTURE]
 
 
 def _talk(picture: Picture, language: Language) -> Record:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import chain, cycle
 
 from chiasm.scenes.scene import Relation, Scene, Thing
@@ -49,7 +48,7 @@ def _groups(scene: Scene) -> list[Group]:
     for group in grouped(prominent(scene, visible), 0):
         colours = {thing.colour for thing in group.things}
         look = look_of(group.things[0], 1) if len(colours) == 1 else group.look
-        groups.append(Group(replace(look, text=None, state=None) if group.several else look, group.things))
+        groups.append(Group(look._replace(text=None, state=None) if group.several else look, group.things))
     return groups
 
 

@@ -123,7 +123,7 @@ def name_alone(scene: Scene, thing: Thing) -> Look | None:
     tried = set()
     for said in tries:
         look = Look.at(thing, *said)
-        if look not in tried and look.count(scene) == 1:
+        if look not in tried and look.num_in(scene) == 1:
             return look
         tried.add(look)
     return None

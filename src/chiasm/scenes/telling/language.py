@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from chiasm.scenes.scene import Relation, Scene, Thing
 
+_WORN = ("hat", "trousers")
 
-@dataclass(frozen=True, slots=True)
-class Look:
+
+class Look(NamedTuple):  # of all that is made for a picture there are most of these, and a dataclass is slower to make
     """What is said of a thing; None is left unsaid, a thing without a kind is called "thing".
 
     Of a person `colour` is the shirt: "a person in a red shirt", 一个穿红色上衣的人. Of a potted plant it is the pot. A
@@ -30,12 +30,7 @@ class Look:
     @classmethod
     def at(cls, thing: Thing, *said: str) -> Look:
         """Of `thing` its kind and the fields named in `said`; what it does not have stays unsaid."""
-        told: dict[str, str | None] = {}
-        for name in said:
-            if name in ("hat", "trousers"):
-                told[name] = getattr(thing.clothes, name) if thing.clothes is not None else None
-            else:
-                told[name] = getattr(thing, name)
+        told = {n: getattr(thing.clothes, n, None) if n in _WORN else getattr(thing, n) for n in said}
         return cls(thing.kind, **told)
 
     def fits(self, thing: Thing) -> bool:
@@ -53,7 +48,7 @@ class Look:
             and self.text in (None, thing.text)
         )
 
-    def count(self, scene: Scene) -> int:
+    def num_in(self, scene: Scene) -> int:
         return sum(self.fits(thing) for thing in scene.things)
 
 

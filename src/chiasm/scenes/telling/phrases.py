@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import replace
 
 from chiasm.scenes.kinds import HATS, WORDS
 from chiasm.scenes.scene import Scene, Thing
@@ -50,8 +49,8 @@ def wrong_phrases(scene: Scene, thing: Thing, language: Language, rng: random.Ra
     said = []
     for name, value in _mistaken(thing, rng):
         kept = ("colour",) if name in ("facing", "hat") else ()
-        look = replace(Look.at(thing, *kept), **{name: value})
-        if not look.count(scene):
+        look = Look.at(thing, *kept)._replace(**{name: value})
+        if not look.num_in(scene):
             said.append(language.a(look))
     return tuple(dict.fromkeys(said))
 
