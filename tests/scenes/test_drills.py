@@ -110,18 +110,6 @@ def test_which_of_two_pictures_has_a_thing_is_asked_of_each_kind_that_only_one_h
     assert min(answers.values()) > 0.2 * answers.total(), answers
 
 
-def test_words_are_asked_of_where_there_are_any(pictures: list[Picture]) -> None:
-    """And as they are written."""
-    read = 0
-    for picture, said in drilled("words", pictures):
-        written = {thing.text for thing in picture.scene.things if thing.text}
-        capitals = {answer for _, answer in said if answer.isupper() or answer.isdigit()}
-        assert written and capitals <= written, said
-        read += bool(capitals)
-    with_words = sum(any(thing.text for thing in picture.scene.things) for picture in pictures)
-    assert read > 0.6 * with_words > 10
-
-
 def test_plain_questions_are_answered_in_sentences(pictures: list[Picture]) -> None:
     answers = [
         answer

@@ -41,8 +41,6 @@ class _Drill:
     with_options: Sequence[str] = WITH_OPTIONS
     practice_every: int = 2
     """A record of practice for one of so many of the drill's pictures; 0: none."""
-    only_written: bool = False
-    """Pictures without a word or a number in them are left out."""
 
 
 _ASKED: Mapping[str, _Drill] = {
@@ -50,7 +48,6 @@ _ASKED: Mapping[str, _Drill] = {
     "options": _Drill(2, {"option": 1}, 6, ("seen", *WITH_OPTIONS)),
     "sides": _Drill(4, {"side": 2, "half": 1}, 6),
     "boxes": _Drill(3, {"text_to_box": 1}, 6),
-    "words": _Drill(1, {"read": 3, "facing": 2, "kind": 1, "colour": 1}, 5, only_written=True),
     TOGETHER: _Drill(
         2, {"option": 5, "side": 4, "text_to_box": 4, "count": 3, "kind": 3, "half": 1}, 8, practice_every=1
     ),
@@ -70,7 +67,7 @@ def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Reco
         return
     asked = _ASKED[name]
     turn, left = divmod(picture.number, asked.every)
-    if left or (asked.only_written and not any(thing.text for thing in picture.scene.things)):
+    if left:
         return
     for language in LANGUAGES:
         rng = picture.stream(f"{name} {language.code}")
