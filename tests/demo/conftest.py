@@ -12,17 +12,24 @@ from tests.demo import standins
 from tests.training import micro
 
 
-@pytest.fixture(scope="package", autouse=True)
-def small(tmp_path_factory: pytest.TempPathFactory, micro_world: Path) -> Iterator[Path]:
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory, micro_world: Path) -> Path:
     """The folder of the parts every demo here begins from."""
-    parts = tmp_path_factory.mktemp("parts")
-    standins.write_parts(parts, micro_world)
+    folder = tmp_path_factory.mktemp("parts")
+    standins.write_parts(folder, micro_world)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small(parts: Path) -> Iterator[Path]:
+    """The same, begun from within the test, and not after it: the next folder's tests ask what really comes along."""
     with standins.small_demo(parts):
         yield parts
 
 
-@pytest.fixture(scope="package")
-def told(tmp_path_factory: pytest.TempPathFactory, small: Path) -> Story:
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Story:
     """A finished story of a few pictures and a few steps."""
     folder = tmp_path_factory.mktemp("demo") / "told"
-    return tell(folder, micro.Recorder(), changes=standins.STEPS, num_train=standins.NUM_TRAIN)
+    with standins.small_demo(parts):
+        return tell(folder, micro.Recorder(), changes=standins.STEPS, num_train=standins.NUM_TRAIN)

@@ -69,15 +69,22 @@ def _command(record: dict[str, Any], *arguments: str) -> list[str]:
     return [sys.executable, "-m", "tests.training.hanging", _name(record), "train", *arguments, "--device", "cpu"]
 
 
+@pytest.fixture(scope="module")
+def unbroken(micro_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of `_recipe` in which nothing hung."""
+    folder = tmp_path_factory.mktemp("unbroken") / "run"
+    run(_recipe(micro_world), folder)
+    return folder
+
+
 def _ends_alike(recipe: Recipe, hung: Path, unbroken: Path) -> None:
     """Go on with `hung`, where nothing hangs any more, and compare."""
-    run(recipe, unbroken)
     run(recipe, hung, resume=True)
     assert micro.weights(hung) == micro.weights(unbroken)
     assert micro.metrics(hung) == micro.metrics(unbroken)
 
 
-def test_a_picture_that_never_comes_ends_the_program(micro_world: Path, tmp_path: Path) -> None:
+def test_a_picture_that_never_comes_ends_the_program(micro_world: Path, tmp_path: Path, unbroken: Path) -> None:
     """Of the third step: the checkpoint is that of the second, though none was due."""
     record, folder = _shown(micro_world, 8, 9, 10, 11), tmp_path / "run"
     recipe = _recipe(micro_world)
@@ -97,10 +104,10 @@ def test_a_picture_that_never_comes_ends_the_program(micro_world: Path, tmp_path
     assert "did not come within 1 seconds" in last
     assert "Stage align is saved after step 2: the same command with --resume goes on" in last
     assert _saved(folder) == ["align-0000002"]
-    _ends_alike(recipe, folder, tmp_path / "unbroken")
+    _ends_alike(recipe, folder, unbroken)
 
 
-def test_all_processes_save_and_end(micro_world: Path, tmp_path: Path) -> None:
+def test_all_processes_save_and_end(micro_world: Path, tmp_path: Path, unbroken: Path) -> None:
     """The second process waits in vain; the first one speaks."""
     record, folder = _shown(micro_world, 10, 11), tmp_path / "run"
     recipe = _recipe(micro_world)
@@ -115,11 +122,11 @@ def test_all_processes_save_and_end(micro_world: Path, tmp_path: Path) -> None:
     assert f"error: sample '{record['id']}' (number " in said[0]
     assert "did not come" not in said[1]
     assert _saved(folder) == ["align-0000002"]
-    _ends_alike(recipe, folder, tmp_path / "unbroken")
+    _ends_alike(recipe, folder, unbroken)
 
 
 def test_before_the_first_step_there_is_nothing_to_save(
-    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event
+    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event, unbroken: Path
 ) -> None:
     record, recipe = _shown(micro_world, 0, 1, 2, 3), _recipe(micro_world)
     with monkeypatch.context() as patch:
@@ -127,7 +134,7 @@ def test_before_the_first_step_there_is_nothing_to_save(
         with pytest.raises(UserError, match=rf"sample '{record['id']}' .*Stage align begins: the same command"):
             run(recipe, tmp_path / "run")
     assert _saved(tmp_path / "run") == []
-    _ends_alike(recipe, tmp_path / "run", tmp_path / "unbroken")
+    _ends_alike(recipe, tmp_path / "run", unbroken)
 
 
 def test_who_goes_on_may_wait_longer(
@@ -166,7 +173,7 @@ def test_slow_is_not_late(micro_world: Path, tmp_path: Path, monkeypatch: pytest
 
 
 def test_who_has_to_go_waits_for_no_sample(
-    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event
+    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event, unbroken: Path
 ) -> None:
     """Asked to stop while a sample is late, a run does so at once, saved after its last step."""
     record, recipe = _shown(micro_world, 8, 9, 10, 11), _recipe(micro_world, "sample_timeout=600")
@@ -182,7 +189,7 @@ def test_who_has_to_go_waits_for_no_sample(
         with pytest.raises(Interrupted, match="SIGTERM"):
             run(recipe, tmp_path / "run", reporter=Stopped())
     assert _saved(tmp_path / "run") == ["align-0000002"]
-    _ends_alike(recipe, tmp_path / "run", tmp_path / "unbroken")
+    _ends_alike(recipe, tmp_path / "run", unbroken)
 
 
 def test_a_disk_that_takes_no_checkpoint_either_hides_no_name(
@@ -207,14 +214,14 @@ def test_a_disk_that_takes_no_checkpoint_either_hides_no_name(
 
 
 def test_the_first_look_does_not_wait_for_ever(
-    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event
+    micro_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: threading.Event, unbroken: Path
 ) -> None:
     record, recipe = _shown(micro_world, 5, 6, 7), _recipe(micro_world)
     with monkeypatch.context() as patch:
         patch.setattr(pictures, "_read_file", reader(_name(record), until, beginning=True))
         with pytest.raises(UserError, match=rf"sample '{record['id']}' .*No step was done yet: the same command"):
             run(recipe, tmp_path / "run")
-    _ends_alike(recipe, tmp_path / "run", tmp_path / "unbroken")
+    _ends_alike(recipe, tmp_path / "run", unbroken)
 
 
 def test_caching_features_does_not_wait_for_ever(
@@ -255,6 +262,7 @@ def test_a_held_out_picture_that_never_comes_ends_the_run_as_well(
         with pytest.raises(UserError, match=r"held-out sample 'mine' \(number 1\) .*saved after step 3"):
             run(recipe, tmp_path / "run")
     assert _saved(tmp_path / "run") == ["align-0000003"]
+    run(recipe, tmp_path / "unbroken")
     _ends_alike(recipe, tmp_path / "run", tmp_path / "unbroken")
     if answers:
         lines = [(folder / "answers.jsonl").read_text() for folder in (tmp_path / "run", tmp_path / "unbroken")]
