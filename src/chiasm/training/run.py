@@ -82,16 +82,38 @@ class _Folder:
 
     @classmethod
     def stopped(cls, path: Path, recipe: Recipe) -> _Folder:
-        """The folder of a stopped run; raises `UserError` when it is none or of another recipe."""
+        """The folder of a stopped run; raises `UserError` when it is none, or of a recipe that `recipe` goes not on."""
         if not (path / _RECORD).is_file():
             raise UserError(
                 f"{path} is no run that could be resumed: it has no {_RECORD}. Leave --resume out to begin one"
             )
         before = Recipe.from_yaml(path / _RECIPE)
         before = before.model_copy(update={"sample_timeout": recipe.sample_timeout})  # no result depends on it
-        if before != recipe:
+        first = dict(list(recipe.stages.items())[: len(before.stages)])  # more may follow
+        if recipe.model_copy(update={"stages": first}) != before or list(first) != list(before.stages):
             raise UserError(f"{path} was begun with another recipe: {_first_difference(before, recipe)}")
         return cls(path, str(cls(path, "")._read()["run_id"]))
+
+    def new_stages(self, recipe: Recipe) -> list[str]:
+        """The stages of `recipe` behind those the run was begun with."""
+        return list(recipe.stages)[len(Recipe.from_yaml(self.path / _RECIPE).stages) :]
+
+    def grow(self, recipe: Recipe, final: Path, reporter: Reporter) -> None:
+        """Write down that there are more stages; the model that was finished without them makes room."""
+        new = self.new_stages(recipe)
+        last = list(recipe.stages)[-len(new) - 1]
+        reporter.note(f"{self.path} goes on with {'a stage' if len(new) == 1 else 'stages'} more: {', '.join(new)}")
+        if final.is_dir():
+            kept = final.with_name(f"after_{last}")
+            if kept.exists():
+                raise UserError(f"{final} should become {kept}, which is there already. Move one of them away")
+            try:
+                final.rename(kept)
+            except OSError as error:
+                raise UserError(f"cannot move {final} to {kept}: {error.strerror}") from None
+            reporter.note(f"the model as stage {last} left it is in {kept}")
+        with new_file(self.path / _RECIPE) as partial:
+            partial.write_text(recipe.to_yaml(), encoding="utf-8")
 
     def begin(self, recipe: Recipe, tokenizer: str, processes: int = 1) -> None:
         """From here on this is a run: write down what it does, who it is and on what it stands."""
@@ -197,7 +219,8 @@ def _run(
     reporter = reporter if reporter is not None and world.leads else Silent()
     final = out / "final" if final is None else final
     folder = _Folder(out, world.from_first(lambda: _identity(recipe, out, final, resume)))
-    if world.from_first(final.is_dir):
+    grows = resume and world.from_first(lambda: bool(folder.new_stages(recipe)))
+    if world.from_first(final.is_dir) and not grows:
         world.from_first(lambda: _save_clip(out, final, recipe, folder.run_id))
         reporter.note(f"{out} is finished; the model is in {final}")
         return final
@@ -217,6 +240,8 @@ def _run(
         world.from_first(lambda: folder.check_machine(reporter, world.size))
         world.from_first(lambda: folder.check_tokenizer(tokenizer))
         done = _finished_stages(out, recipe, model)
+        if grows:
+            world.from_first(lambda: folder.grow(recipe, final, reporter))
     else:
         world.from_first(lambda: folder.begin(recipe, tokenizer, world.size))
     model.to(placement.device)
@@ -358,4 +383,7 @@ def _call(after_stage: AfterStage, name: str, model: Llava, processor: Processor
 def _first_difference(before: Recipe, now: Recipe) -> str:
     old, new = before.to_yaml().splitlines(), now.to_yaml().splitlines()
     pair = next((pair for pair in zip(old, new, strict=False) if pair[0] != pair[1]), (str(len(old)), str(len(new))))
-    return f"'{pair[0].strip()}' then, '{pair[1].strip()}' now. Give the recipe it was begun with ({_RECIPE} in it)"
+    return (
+        f"'{pair[0].strip()}' then, '{pair[1].strip()}' now. Give the recipe it was begun with ({_RECIPE} in it); only "
+        "stages behind its last may be new"
+    )
