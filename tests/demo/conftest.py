@@ -21,10 +21,10 @@ def parts(tmp_path_factory: pytest.TempPathFactory, micro_world: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def small(parts: Path) -> Iterator[Path]:
-    """The same, begun from within the test, and not after it: the next folder's tests ask what really comes along."""
+def _small(parts: Path) -> Iterator[None]:
+    """Undone after each test: those of other folders want what really comes along."""
     with standins.small_demo(parts):
-        yield parts
+        yield
 
 
 @pytest.fixture(scope="session")

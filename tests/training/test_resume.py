@@ -239,29 +239,6 @@ def test_only_as_many_checkpoints_stay_as_asked(micro_world: Path, tmp_path: Pat
     assert [int(path.name[-2:]) for path in saved] == [7, 6, 5]
 
 
-@pytest.mark.parametrize("when", ["finished", "stopped"])
-def test_more_stages_may_follow_the_last(
-    micro_world: Path, place: Path, unbroken: Path, tmp_path: Path, when: str
-) -> None:
-    """As if the run had been begun with them; the model of before is kept."""
-    whole, folder = _recipe(micro_world, place), tmp_path / "run"
-    fewer = whole.model_copy(update={"stages": {name: whole.stages[name] for name in ("talk", "align")}})
-    if when == "finished":
-        before = micro.weights(run(fewer, folder).parent)
-    else:
-        _killed(fewer, folder, ("align", 3))
-    changed = whole.with_changes(["stages.talk.optim.lr=1e-4"])
-    with pytest.raises(UserError, match=r"another recipe.*only stages behind its last may be new"):
-        run(changed, folder, resume=True)
-    run(whole, folder, resume=True)
-    if when == "finished":
-        kept = (folder / "after_align").rename(tmp_path / "final")
-        assert micro.weights(kept.parent) == before
-    _same(folder, unbroken)
-    with pytest.raises(UserError, match="another recipe"):
-        run(fewer, folder, resume=True)
-
-
 # ---- what is refused -------------------------------------------------------------------------------------------------
 
 

@@ -67,13 +67,15 @@ class RunHistory:
         self.folder = folder
         if not (folder / "recipe.yaml").is_file():
             raise UserError(f"{folder} is no run: it has no recipe.yaml. Name the folder that `chiasm train` writes to")
-        self.recipe = Recipe.from_yaml(folder / "recipe.yaml")
         self.stages: dict[str, StageHistory] = {}
+        self._recipe_time = -1
+        self._look_at_recipe()
         self._logs = {name: _GrowingLog(folder / f"{name}.jsonl") for name in ("metrics", "validation", "answers")}
         self._begin()
 
     def read(self) -> bool:
         """Take in what came since the last time; whether there was anything."""
+        self._look_at_recipe()
         if any(log.was_replaced() for log in self._logs.values()):  # a run went on from an earlier step
             self._begin()
         takes = {"metrics": self._step, "validation": self._validation, "answers": self._answer}
@@ -93,6 +95,14 @@ class RunHistory:
         if all((self.folder / "stages" / name).is_dir() for name in self.stages):
             return "finished"
         return "running" if held is None else "stopped"
+
+    def _look_at_recipe(self) -> None:
+        """Take in stages that were added behind the others."""
+        path = self.folder / "recipe.yaml"
+        time = path.stat().st_mtime_ns if path.is_file() else self._recipe_time
+        if time != self._recipe_time:
+            self.recipe, self._recipe_time = Recipe.from_yaml(path), time
+            self.stages = {name: self.stages.get(name) or StageHistory(name) for name in self.recipe.stages}
 
     def _begin(self) -> None:
         self.stages = {name: StageHistory(name) for name in self.recipe.stages}

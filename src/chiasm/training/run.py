@@ -2,26 +2,23 @@
 
 The folder holds `recipe.yaml` (resolved), `run.json` (identity and digests of the data), `metrics.jsonl`,
 `dropped.jsonl`, `skipped.jsonl`, `checkpoints/` of the stage in progress, `stages/` with what each finished stage
-trained, and `final/`, the finished model. While a process trains in it there is a lock as well.
+trained, `final/`, the finished model, and `after_STAGE/`, the one that was finished before more stages were added.
+While a process trains in it there is a lock as well.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from chiasm import checkpoints
-from chiasm.atomic import new_file
 from chiasm.checkpoints.clip_folder import CLIP, copy_clip
 from chiasm.errors import UserError
 from chiasm.models import connectors
@@ -32,7 +29,7 @@ from chiasm.training import checking, lora, objectives, sharding, state
 from chiasm.training.augmentation import Augmentation
 from chiasm.training.config import Recipe, Stage
 from chiasm.training.features import CacheSettings, TowerFeatures
-from chiasm.training.holding import LOCK, held
+from chiasm.training.holding import held
 from chiasm.training.loop import (
     StageRun,
     divides,
@@ -49,135 +46,10 @@ from chiasm.training.objectives.answers import Answers
 from chiasm.training.objectives.clip import Clip
 from chiasm.training.origin import build_model
 from chiasm.training.parallel import HERE, Placement
+from chiasm.training.run_folder import RunFolder
 from chiasm.training.validation import HeldOut
-from chiasm.version import __version__
-
-_RECIPE, _RECORD = "recipe.yaml", "run.json"
 
 AfterStage = Callable[[str, Llava, Processor], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Folder:
-    """The folder of a run and the identity written into it."""
-
-    path: Path
-    run_id: str
-
-    @classmethod
-    def fresh(cls, path: Path) -> _Folder:
-        """A folder still to be written; raises `UserError` when something is there already.
-
-        A recipe alone is no run: one that was killed just before it began leaves that, and does not stand in the way.
-        """
-        try:
-            names = [file.name for file in path.iterdir()] if path.is_dir() else []
-            taken = any(name not in (_RECIPE, LOCK) and not name.startswith(f".{_RECORD}.") for name in names)
-            taken = taken or (path.exists() and not path.is_dir())
-        except OSError as error:
-            raise UserError(f"cannot look into {path}: {error.strerror}. Name another folder with --out") from None
-        if taken:
-            raise UserError(f"{path} already holds something. Continue it with --resume, or name another --out")
-        return cls(path, uuid.uuid4().hex[:12])
-
-    @classmethod
-    def stopped(cls, path: Path, recipe: Recipe) -> _Folder:
-        """The folder of a stopped run; raises `UserError` when it is none, or of a recipe that `recipe` goes not on."""
-        if not (path / _RECORD).is_file():
-            raise UserError(
-                f"{path} is no run that could be resumed: it has no {_RECORD}. Leave --resume out to begin one"
-            )
-        before = Recipe.from_yaml(path / _RECIPE)
-        before = before.model_copy(update={"sample_timeout": recipe.sample_timeout})  # no result depends on it
-        first = dict(list(recipe.stages.items())[: len(before.stages)])  # more may follow
-        if recipe.model_copy(update={"stages": first}) != before or list(first) != list(before.stages):
-            raise UserError(f"{path} was begun with another recipe: {_first_difference(before, recipe)}")
-        return cls(path, str(cls(path, "")._read()["run_id"]))
-
-    def new_stages(self, recipe: Recipe) -> list[str]:
-        """The stages of `recipe` behind those the run was begun with."""
-        return list(recipe.stages)[len(Recipe.from_yaml(self.path / _RECIPE).stages) :]
-
-    def grow(self, recipe: Recipe, final: Path, reporter: Reporter) -> None:
-        """Write down that there are more stages; the model that was finished without them makes room."""
-        new = self.new_stages(recipe)
-        last = list(recipe.stages)[-len(new) - 1]
-        reporter.note(f"{self.path} goes on with {'a stage' if len(new) == 1 else 'stages'} more: {', '.join(new)}")
-        if final.is_dir():
-            kept = final.with_name(f"after_{last}")
-            if kept.exists():
-                raise UserError(f"{final} should become {kept}, which is there already. Move one of them away")
-            try:
-                final.rename(kept)
-            except OSError as error:
-                raise UserError(f"cannot move {final} to {kept}: {error.strerror}") from None
-            reporter.note(f"the model as stage {last} left it is in {kept}")
-        with new_file(self.path / _RECIPE) as partial:
-            partial.write_text(recipe.to_yaml(), encoding="utf-8")
-
-    def begin(self, recipe: Recipe, tokenizer: str, processes: int = 1) -> None:
-        """From here on this is a run: write down what it does, who it is and on what it stands."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / _RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"cannot write to {self.path}: {error.strerror}. Name another folder with --out") from None
-        about = {
-            "run_id": self.run_id,
-            "chiasm": __version__,
-            "threads": torch.get_num_threads(),
-            "processes": processes,
-            "tokenizer": tokenizer,
-            "data": {},
-        }
-        self._write(about)
-
-    def check_machine(self, reporter: Reporter, processes: int = 1) -> None:
-        """Say so when other numbers of threads or processes compute now: sums round differently then."""
-        record = self._read()
-        now = {"threads": torch.get_num_threads(), "processes": processes}
-        before = {"threads": record.get("threads"), "processes": record.get("processes", 1)}
-        if changed := [key for key in now if now[key] != before[key]]:
-            then, goes_on = (" and ".join(f"{counts[key]} {key}" for key in changed) for counts in (before, now))
-            reporter.note(
-                f"this run began with {then} and goes on with {goes_on}: its numbers will differ in their last digits "
-                "from those of an unbroken run"
-            )
-
-    def check_tokenizer(self, digest: str) -> None:
-        """Raise `UserError` when the model's tokenizer is no longer the one the run began with."""
-        known = self._read().get("tokenizer", digest)
-        if known != digest:
-            raise UserError(
-                f"the tokenizer is another one than this run began with (sha256 {known[:12]}, now {digest[:12]}): the "
-                "records of model.vocabulary, the files it comes from, or chiasm's own rules changed. Put them back, "
-                "or begin a new run"
-            )
-
-    def check_data(self, stage: str, digest: str) -> None:
-        """Remember the digest of a stage's data, or raise `UserError` when it is no longer the same."""
-        record = self._read()
-        known = record["data"].setdefault(stage, digest)
-        if known != digest:
-            raise UserError(
-                f"the data of stage '{stage}' changed since this run began (sha256 {known[:12]}, now {digest[:12]}). "
-                "Put the old file back, or begin a new run"
-            )
-        self._write(record)
-
-    def _read(self) -> dict[str, Any]:
-        path = self.path / _RECORD
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            record["run_id"], record["data"]
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise UserError(f"{path} cannot be read ({error}): without it this run cannot go on") from None
-        return dict(record)
-
-    def _write(self, record: dict[str, Any]) -> None:
-        path = self.path / _RECORD
-        with new_file(path) as partial:  # whole or not at all: without it a run cannot go on
-            partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def run(
@@ -218,10 +90,10 @@ def _run(
     world = placement.world
     reporter = reporter if reporter is not None and world.leads else Silent()
     final = out / "final" if final is None else final
-    folder = _Folder(out, world.from_first(lambda: _identity(recipe, out, final, resume)))
-    grows = resume and world.from_first(lambda: bool(folder.new_stages(recipe)))
-    if world.from_first(final.is_dir) and not grows:
+    folder = RunFolder(out, world.from_first(lambda: _identity(recipe, out, final, resume)))
+    if world.from_first(final.is_dir):
         world.from_first(lambda: _save_clip(out, final, recipe, folder.run_id))
+    if world.from_first(lambda: folder.is_finished(recipe, final)):
         reporter.note(f"{out} is finished; the model is in {final}")
         return final
     checking.check_names(recipe)
@@ -240,8 +112,7 @@ def _run(
         world.from_first(lambda: folder.check_machine(reporter, world.size))
         world.from_first(lambda: folder.check_tokenizer(tokenizer))
         done = _finished_stages(out, recipe, model)
-        if grows:
-            world.from_first(lambda: folder.grow(recipe, final, reporter))
+        world.from_first(lambda: folder.go_on(recipe, done, final, reporter))
     else:
         world.from_first(lambda: folder.begin(recipe, tokenizer, world.size))
     model.to(placement.device)
@@ -259,7 +130,7 @@ def _run(
 
 def _identity(recipe: Recipe, out: Path, final: Path, resume: bool) -> str:
     """The run's id, new or from its folder; raises `UserError` where the run cannot begin, or go on, in `out`."""
-    folder = _Folder.stopped(out, recipe) if resume else _Folder.fresh(out)
+    folder = RunFolder.stopped(out, recipe) if resume else RunFolder.fresh(out)
     if final.exists() and not resume:
         raise UserError(f"{final} already holds something: the finished model would go there. Name another --out")
     return folder.run_id
@@ -295,7 +166,7 @@ def stage_processor(processor: Processor, stage: Stage) -> Processor:
 
 
 def _train(
-    run: StageRun, folder: _Folder, model: Llava, processor: Processor, resume: bool, cache: CacheSettings
+    run: StageRun, folder: RunFolder, model: Llava, processor: Processor, resume: bool, cache: CacheSettings
 ) -> None:
     if run.stage.reset_connector:
         torch.manual_seed(run.recipe.seed)
@@ -311,7 +182,8 @@ def _train(
         run.reporter.note(note)
     digest = objective.digest()
     run.world.check_same(f"file {run.stage.data.records}", digest)
-    run.world.from_first(lambda: folder.check_data(run.name, digest))
+    goes_on = resume and run.world.from_first(lambda: bool(state.newest_first(run.folder / "checkpoints", run.name)))
+    run.world.from_first(lambda: folder.check_data(run.name, digest, goes_on))
     # What is to be divided never lies whole on a GPU.
     divided = divides(run.placement, objective)
     model.to("cpu" if divided else run.placement.device)
@@ -320,7 +192,7 @@ def _train(
     if run.placement.layout != "replicate" and run.world.size > 1 and not divided:
         run.reporter.note(f"stage {run.name}: objective '{run.stage.objective}' is replicated, it cannot be divided")
     samples = None
-    if not (resume and run.world.from_first(lambda: bool(state.newest_first(run.folder / "checkpoints", run.name)))):
+    if not goes_on:
         samples = samples_of(run, objective)
         look_first(run, objective, samples)  # before hours go into features
     held_out = HeldOut.of(run.stage, model, stage_processor(processor, run.stage))
@@ -378,12 +250,3 @@ def _finished_stages(out: Path, recipe: Recipe, model: Llava) -> int:
 def _call(after_stage: AfterStage, name: str, model: Llava, processor: Processor) -> None:
     model.eval()
     after_stage(name, model, processor)
-
-
-def _first_difference(before: Recipe, now: Recipe) -> str:
-    old, new = before.to_yaml().splitlines(), now.to_yaml().splitlines()
-    pair = next((pair for pair in zip(old, new, strict=False) if pair[0] != pair[1]), (str(len(old)), str(len(new))))
-    return (
-        f"'{pair[0].strip()}' then, '{pair[1].strip()}' now. Give the recipe it was begun with ({_RECIPE} in it); only "
-        "stages behind its last may be new"
-    )

@@ -138,12 +138,12 @@ def _which_setting(sights: tuple[Sight, Sight], language: Language, rng: random.
 
 
 def _kinds(sights: Sequence[Sight]) -> list[str]:
-    """Kinds that are in one of the pictures."""
+    """Kinds seen in either picture, or in both."""
     return list(dict.fromkeys(thing.kind for sight in sights for thing in sight.seen))
 
 
 def _looks(sights: Sequence[Sight]) -> list[Look]:
-    """Kinds, and kinds with a colour, that are in one of the pictures."""
+    """Kinds, and kinds with a colour, seen in either picture."""
     coloured = dict.fromkeys(
         Look(thing.kind, thing.colour) for sight in sights for thing in sight.seen if thing.kind not in _OF_ONE_COLOUR
     )
@@ -161,6 +161,7 @@ def _shown(sight: Sight, look: Look) -> bool | None:
     alike = [thing for thing in sight.scene.things if thing.kind == look.kind]
     fitting = [thing for thing in alike if look.colour in (None, thing.colour)]
     if fitting:
+        # By identity: comparing all that is known of a thing takes a while.
         return True if any(thing is seen for thing in fitting for seen in sight.seen) else None
     return False if alike or sight.could_deny(str(look.kind)) else None
 

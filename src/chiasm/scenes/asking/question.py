@@ -41,7 +41,7 @@ NO: Mapping[str, tuple[str, ...]] = {"en": ("no",), "zh": ("不是", "没有")}
 """What a question for yes or no is answered with. In Chinese the second answers 有…吗, the first all others."""
 
 
-class Question(NamedTuple):
+class Question(NamedTuple):  # quicker made than a dataclass, as a `Look`
     """A question and its answer; `style` says which format prompt follows it ("long": none).
 
     An "option" question is answered by the letter of one of its `options`. `recognised` are words that a reading

@@ -12,7 +12,7 @@ Ways = Mapping[str, Sequence[str]]
 """By language code: sentences with {slots}, any of which will do."""
 
 
-class Draft(NamedTuple):
+class Draft(NamedTuple):  # quicker made than a dataclass, as a `Look`
     """A question, its short answer, the same answer as a whole sentence, and answers that would be wrong.
 
     `wrong` is empty where there are no such answers to choose from: yes or no, a word that is read.

@@ -73,7 +73,7 @@ def smooth(points: Sequence[Point], closed: bool = True, steps: int = 6) -> list
     curve: list[Point] = []
     for i in range(count if closed else count - 1):
         at = [points[(i + k) % count] if closed else points[min(max(i + k, 0), count - 1)] for k in (-1, 0, 1, 2)]
-        (x0, x1, x2, x3), (y0, y1, y2, y3) = (_catmull_rom(*along) for along in zip(*at, strict=True))
+        (x0, x1, x2, x3), (y0, y1, y2, y3) = (_catmull_rom(*along) for along in zip(*at, strict=True))  # of 1, t, ...
         for step in range(steps):
             t = step / steps
             x = 0.5 * (x0 + x1 * t + x2 * t * t + x3 * t * t * t)

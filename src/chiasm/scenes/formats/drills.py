@@ -62,7 +62,7 @@ _TRIES = 3  # pairs of things, until one stands clearly on one side of the other
 def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Record]:
     """The records of a picture in the drill `name`, one of `DRILLS`; `partner` is what it is compared with."""
     if name == PAIRS:
-        if partner and picture.number % 2 == 0:
+        if partner and picture.number % 2 == 0:  # of two partners the first
             yield from _paired(picture, partner)
         return
     asked = _ASKED[name]
@@ -86,7 +86,7 @@ def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Reco
 
 
 def _paired(picture: Picture, partner: Picture) -> Iterator[Record]:
-    """Which of two pictures shows a thing, and nothing else: in one language as they are, in the other in turned order.
+    """Which of two pictures shows a thing, and nothing else: in one language as they are, in the other swapped.
 
     What is in the first of two pictures in English is in the second of two in Chinese.
     """
