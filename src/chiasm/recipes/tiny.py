@@ -6,7 +6,8 @@ in English and Chinese, about scenes told in words). Then come the two stages of
 connector alone on descriptions, `instruct` connector and language model on the mixture. `practice` goes on with short
 questions that do not give each other away: a model from nothing has to be made to look. Then come drills, a skill each,
 with some practice in between, and `together`, in which everything is asked; both once more, as both were cut off too
-early. Sizes and rates chosen by us.
+early. Which of two pictures has a thing is learnt by itself, too, and then everything together once more. Sizes and
+rates chosen by us.
 """
 
 from __future__ import annotations
@@ -112,6 +113,8 @@ def recipe(world: str = _WORLD) -> Recipe:
             "together": _questions(f"{drills}/together_train.json", images, epochs=0.35),
             "sides_again": _questions(f"{drills}/sides_train.json", images, epochs=1),
             "together_again": _questions(f"{drills}/together_train.json", images, epochs=0.75),
+            "pairs": _questions(f"{drills}/pairs_train.json", images, epochs=0.5),
+            "together_longer": _questions(f"{drills}/together_train.json", images, epochs=0.7),
         },
         save_every=500,
     )
