@@ -65,15 +65,18 @@ def attended_apart(blocks: Blocks, how: How, length: int, low: int) -> float:
     """Bytes a token leaves more in one block where documents of that length are attended one by one, as on a CPU.
 
     The weights of short ones are kept; what SDPA keeps of its outcome, for itself alone where nothing trains, is not.
+    Queries, keys, values and weights of narrow heads are in float32.
     """
     outcome = 0 if how == "trained" else low * blocks.width
     # Keys and values are not repeated to all heads.
     outcome += round(low * 2 * blocks.width * (1 - blocks.shared))
+    number = 4 if blocks.width <= documents.NARROW * blocks.heads else low
+    outcome -= round((number - low) * blocks.width * (1 + 2 * blocks.shared))
     if length > documents.LONGEST_KEPT:
         return -outcome
     edges = [*range(documents.QUERIES, length, documents.QUERIES), length]
     kept: int = sum((end - begin) * end for begin, end in pairwise([0, *edges]))
-    return low * blocks.heads * kept / length - outcome
+    return number * blocks.heads * kept / length - outcome
 
 
 def block_input(blocks: Blocks, low: int) -> int:
