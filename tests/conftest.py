@@ -67,3 +67,13 @@ def micro_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     (folder / "instruct_train.json").write_text(json.dumps(short))
     return folder
+
+
+@pytest.fixture(scope="session")
+def demo_parts(tmp_path_factory: pytest.TempPathFactory, micro_world: Path) -> Path:
+    """The folder of the tower and language model that small demos begin from. Not to be changed."""
+    from tests.demo import standins
+
+    folder = tmp_path_factory.mktemp("demo_parts")
+    standins.write_parts(folder, micro_world)
+    return folder

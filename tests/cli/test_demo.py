@@ -23,17 +23,10 @@ def _exit_code(*arguments: object) -> int:
     return int(ended.value.code or 0)
 
 
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory, micro_world: Path) -> Path:
-    folder = tmp_path_factory.mktemp("parts")
-    standins.write_parts(folder, micro_world)
-    return folder
-
-
 @pytest.fixture(autouse=True)
-def _small(parts: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _small(demo_parts: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("COLUMNS", "200")
-    with standins.small_demo(parts):
+    with standins.small_demo(demo_parts):
         yield
 
 

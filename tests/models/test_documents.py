@@ -61,6 +61,22 @@ def test_equal_to_attention_of_each_document_alone(
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_narrow_heads_are_attended_in_float32(autocast: bool) -> None:
+    """In bfloat16 outside: the outcome is that of float32, rounded once; heads of 64 are computed in bfloat16."""
+    bounds, dtype = documents.boundaries(LENGTHS), torch.float32 if autocast else torch.bfloat16
+    for width, is_exact in ((documents.NARROW, True), (64, False)):
+        draw = torch.Generator().manual_seed(0)
+        whole = [torch.randn(1, 2, sum(LENGTHS), width, generator=draw).bfloat16() for _ in range(3)]
+        exact, _ = torch.ops.chiasm.documents(*(x[0].float() for x in whole), bounds, width**-0.5, False)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            mine, _ = documents.attend(
+                torch.nn.Module(), *(x.to(dtype) for x in whole), None, **{documents.BOUNDARIES: bounds}
+            )
+        assert mine.dtype == torch.bfloat16
+        assert torch.equal(mine[0], exact.bfloat16()) == is_exact
+
+
 def test_the_operator_keeps_torchs_rules() -> None:
     """Schema, shapes without data, gradients registered: what compilers rely on."""
     q, k, v = (torch.randn(h, 6, 4, requires_grad=True) for h in (2, 1, 1))

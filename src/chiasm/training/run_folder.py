@@ -62,9 +62,8 @@ class RunFolder:
                 f"{path} has begun with stages {', '.join(then)}, and this recipe with {', '.join(now)}. Only behind "
                 "them may stages be added or left out"
             )
-        before = before.model_copy(
-            update={"stages": then, "sample_timeout": recipe.sample_timeout}
-        )  # changes no result
+        # No result depends on how long a sample is waited for.
+        before = before.model_copy(update={"stages": then, "sample_timeout": recipe.sample_timeout})
         if before != (same := recipe.model_copy(update={"stages": now})):
             raise UserError(f"{path} was begun with another recipe: {_first_difference(before, same)}")
         return cls(path, str(cls(path, "")._read()["run_id"]))
@@ -74,7 +73,8 @@ class RunFolder:
         stages = self.path / "stages"
         if not final.is_dir():
             return False
-        return (stages / list(recipe.stages)[-1]).is_dir() or not stages.is_dir()  # or who was done with it cleared up
+        # Without that folder: who was done with the run has cleared it up.
+        return (stages / list(recipe.stages)[-1]).is_dir() or not stages.is_dir()
 
     def go_on(self, recipe: Recipe, num_done: int, final: Path, reporter: Reporter) -> None:
         """Make `recipe` the run's; what was finished after the first `num_done` stages alone makes room in `final`."""

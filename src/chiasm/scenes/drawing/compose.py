@@ -129,7 +129,7 @@ def _shaded(sheet: Image.Image, style: Style) -> Image.Image:
     return Image.fromarray(np.minimum(shaded, 255).astype(np.uint8))
 
 
-@lru_cache(maxsize=1024)  # two for each width and height a thing may have in a picture of 512 pixels
+@lru_cache(maxsize=1024)  # a thing in a picture of 512 pixels has one of so many widths and heights
 def _ramp(start: float, end: float, number: int) -> NDArray[np.float32]:
     ramp = np.linspace(start, end, number, dtype=np.float32)
     ramp.flags.writeable = False  # many pictures share it

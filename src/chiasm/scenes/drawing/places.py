@@ -76,7 +76,7 @@ class _Sheet(NamedTuple):
         for i in range(steps):
             y = _between(y0, y1, i / steps)
             end = min(y + 2 * (y1 - y0) / steps, y1)
-            # Not by `box`: there are more of these than of everything else together.
+            # Not by `box`: a picture has dozens of these.
             corners = (0, y * height, width - 1, max(end * height - 1, y * height))
             self.draw.rectangle(corners, fill=mix(top, bottom, i / steps))
 
