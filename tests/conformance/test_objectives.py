@@ -72,7 +72,7 @@ def test_a_sample_is_the_same_each_time(built: tuple[Objective, Llava]) -> None:
 
 def test_the_gradient_reaches_what_trains_and_nothing_else(built: tuple[Objective, Llava]) -> None:
     objective, model = built
-    objective.loss(model, objective.collate([objective.sample(i) for i in range(4)])).sum.backward()
+    objective.loss(model, objective.collate([objective.sample(i) for i in range(12)])).sum.backward()
     head = objective.head()
     reached = {name for name, p in model.named_parameters() if p.grad is not None and bool(p.grad.any())}
     allowed = {name for name, p in model.named_parameters() if p.requires_grad}
@@ -145,6 +145,32 @@ def test_each_patch_names_what_lies_on_it(micro_world: Path, tmp_path: Path) -> 
     assert category[4:6, :4].eq(1).all()
     assert colour[2:4].eq(1).all()
     assert colour[4:6, 4:6].eq(0).all()  # nothing is said of its colour
+
+
+def test_each_patch_tells_the_sides_of_its_box(micro_world: Path, tmp_path: Path) -> None:
+    sides = _patches(tmp_path, micro_world).sample(0).sides.view(8, 8, 4)
+    assert sides[2, 0].tolist() == [0, 0.25, 1, 0.75]
+    assert sides[5, 5].tolist() == [0.5, 0.5, 0.75, 0.75]
+    assert sides[0].eq(0).all()
+
+
+def test_an_attribute_costs_nothing_where_it_is_not_said_and_more_the_rarer_it_is(
+    micro_world: Path, tmp_path: Path
+) -> None:
+    patches = _patches(tmp_path, micro_world)
+    model, _ = build_model(micro.recipe(micro_world, stages=("see",)))
+    batch = patches.collate([patches.sample(0)])
+    head = patches.head()
+    assert head is not None
+    colour = head.get_submodule("classes.1")
+    losses = []
+    with torch.no_grad():
+        for surely in ([5.0, 0.0], [0.0, 5.0]):  # nothing is said; red
+            colour.weight.zero_()
+            colour.bias.copy_(torch.tensor(surely))
+            losses.append(float(patches.loss(model, batch).sum))
+    # Red are 8 x 4 patches less the 2 x 2 of the smaller box; one box of two says its colour, so it weighs twice.
+    assert losses[0] - losses[1] == pytest.approx(2 * 28 * 5, rel=1e-4)
 
 
 @pytest.mark.parametrize(
