@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from chiasm.scenes.asking import KINDS_OF_QUESTIONS, Question, ask, compare, conversation, long_conversation
+from chiasm.scenes.asking.comparing import told_apart
 from chiasm.scenes.asking.questions import with_recognised
 from chiasm.scenes.kinds import COLOURS, NAMES
 from chiasm.scenes.placing import sample_scene
@@ -329,6 +330,22 @@ def test_comparing_counts() -> None:
     more = [question for question in questions if question is not None and "more dogs" in question.question]
     assert more
     assert {question.answer for question in more} == {"second"}
+
+
+def test_two_pictures_are_told_apart() -> None:
+    street, park = _scene(_BLUE_CAR, _DOG), _scene(_DOG, _PLANE, place="park", time="night", weather="rainy")
+    assert told_apart(street, park, ENGLISH) == (
+        "The first picture shows a street on a sunny day, the second a park on a rainy night. Both have a dog. "
+        "Only the first has a car, only the second an airplane."
+    )
+    assert told_apart(park, street, CHINESE) == (
+        "第一张图是雨夜的公园，第二张图是晴天的街道。两张图里都有狗。只有第一张图里有飞机，只有第二张图里有汽车。"
+    )
+    assert told_apart(_scene(_DOG), _scene(_BLUE_CAR), ENGLISH) == (
+        "Both pictures show a street on a sunny day. Nothing is in both of them. "
+        "Only the first has a dog, only the second a car."
+    )
+    assert told_apart(street, street, CHINESE).endswith("两张图里都有汽车和狗。")
 
 
 @_BOTH

@@ -57,7 +57,9 @@ def test_every_drill_but_letters_and_pairs_carries_practice_along(name: str, pic
     assert practised == 0 if name in (DRILLS[0], PAIRS) else 0.2 < practised < 0.6, found
     if name == TOGETHER:
         assert found["plainly"] > 0.95 * found[name] / 2
-        assert found["compare"] > 0.8 * found["plainly"]
+        assert found["compare"] > 0.8 * found["plainly"] / 2
+        assert 0.2 < found["apart_two"] / found["plainly"] < 0.3
+        assert 0.15 < found["plainly_two"] / found["plainly"] < 0.3
         assert sum(found.values()) > 4 * found["plainly"]
     else:
         assert set(found) == {name}
@@ -113,6 +115,18 @@ def test_every_kind_that_only_one_of_two_pictures_shows_is_asked_for(pictures: l
         assert (said["第二张"], said["第一张"]) == (len(kinds[0] & absent[1]), len(kinds[1] & absent[0]))
         answers.update(answer for _, answer in found)
     assert min(answers.values()) > 0.4 * answers.total(), answers
+
+
+def test_words_are_asked_of_where_there_are_any_and_answered_as_they_are_written(pictures: list[Picture]) -> None:
+    read = 0
+    for picture, said in drilled("words", pictures):
+        written = {thing.text for thing in picture.scene.things if thing.text}
+        capitals = {answer for _, answer in said if answer.isupper() or answer.isdigit()}
+        assert written
+        assert capitals <= written, said
+        read += bool(capitals)
+    with_words = sum(any(thing.text for thing in picture.scene.things) for picture in pictures)
+    assert read > 0.6 * with_words > 10
 
 
 def test_plain_questions_are_answered_in_sentences(pictures: list[Picture]) -> None:

@@ -1,4 +1,4 @@
-"""Questions about two pictures: which has a thing, which has more, which is at night."""
+"""Questions about two pictures: which has a thing, which has more, which is at night; and what sets them apart."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from chiasm.scenes.asking.about_scenes import MOST_COUNTED
 from chiasm.scenes.asking.question import Question
 from chiasm.scenes.asking.sight import Sight
-from chiasm.scenes.asking.wording import Ways, say
+from chiasm.scenes.asking.wording import Draft, Ways, capital, listed, say
 from chiasm.scenes.kinds import KINDS
 from chiasm.scenes.scene import Scene
 from chiasm.scenes.telling.language import Language, Look
+from chiasm.scenes.telling.settings import a_place, when
 
-_ANSWERS = {
+_ANSWERS: Mapping[str, Mapping[str, str]] = {
     "en": {"first": "first", "second": "second", "both": "both", "neither": "neither"},
     "zh": {"first": "第一张", "second": "第二张", "both": "两张都有", "neither": "都没有"},
 }
@@ -23,6 +24,27 @@ _WHICH: Mapping[tuple[bool | None, bool | None], str] = {
     (True, True): "both",
     (False, False): "neither",
 }
+_HAVE: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "first": "The first picture has {a}.",
+        "second": "The second picture has {a}.",
+        "both": "Both pictures have {a}.",
+        "neither": "Neither picture has {a}.",
+    },
+    "zh": {
+        "first": "第一张图里有{bare}。",
+        "second": "第二张图里有{bare}。",
+        "both": "两张图里都有{bare}。",
+        "neither": "两张图里都没有{bare}。",
+    },
+}
+_HAVE_MORE = {"en": "The {which} picture has more {names}.", "zh": "{which}图里的{bare}更多。"}
+_IS_SET = {"en": "The {which} picture shows a scene {setting}.", "zh": "{which}图是{setting}。"}
+_ONLY: Mapping[str, Mapping[str, str]] = {
+    "en": {"first": "only the first has ", "second": "only the second has "},
+    "zh": {"first": "只有第一张图里有", "second": "只有第二张图里有"},
+}
+_MOST_TOLD = 3  # kinds of things, of both and of each; ours
 _OF_ONE_COLOUR = ("traffic light", "stop sign", "orange")
 _HAS: Ways = {
     "en": (
@@ -57,13 +79,47 @@ _SETTING: Ways = {
 
 def compare(first: Scene, second: Scene, language: Language, rng: random.Random) -> Question | None:
     """A question about both pictures, answered by "first" or "second", now and then by "both" or "neither"."""
+    draft = compare_draft(first, second, language, rng)
+    return draft and _question(draft)
+
+
+def compare_draft(first: Scene, second: Scene, language: Language, rng: random.Random) -> Draft | None:
+    """The same with its answer as a sentence, too."""
     makers = [_which_has, _which_has, _which_has_more, _which_setting]
     sights = (Sight.of(first), Sight.of(second))
     for maker in rng.sample(makers, len(makers)):
-        question = maker(sights, language, rng)
-        if question is not None:
-            return question
+        draft = maker(sights, language, rng)
+        if draft is not None:
+            return draft
     return None
+
+
+def told_apart(first: Scene, second: Scene, language: Language) -> str:
+    """Where and when two pictures are, what kinds of things both show, and what only one does; a few of each."""
+    code, sights = language.code, (Sight.of(first), Sight.of(second))
+    of: dict[str | None, list[str]] = {answer: [] for answer in (*_ANSWERS[code], None)}  # None: it could be doubted
+    for look in map(Look, _kinds(sights)):
+        answer = _WHICH.get((_shown(sights[0], look), _shown(sights[1], look)))
+        of[answer].append(language.a(look) if code == "en" else language.several(look, None))
+    nothing = "" if of[None] else {"en": "Nothing is in both of them.", "zh": "没有什么东西是两张图里都有的。"}[code]
+    told = {answer: listed(language, phrases[:_MOST_TOLD]) for answer, phrases in of.items() if phrases}
+    only = {which: f"{_ONLY[code][which]}{told[which]}" for which in ("first", "second") if which in told}
+    if code == "en" and len(only) == 2:
+        only["second"] = f"only the second {told['second']}"
+    one, other = (_told_setting(scene, language) for scene in (first, second))
+    if code == "en":
+        parts = [
+            f"Both pictures show {one}." if one == other else f"The first picture shows {one}, the second {other}.",
+            f"Both have {told['both']}." if "both" in told else nothing,
+            f"{capital(', '.join(only.values()))}." if only else "",
+        ]
+        return " ".join(filter(None, parts))
+    parts = [
+        f"两张图都是{one}。" if one == other else f"第一张图是{one}，第二张图是{other}。",
+        f"两张图里都有{told['both']}。" if "both" in told else nothing,
+        f"{'，'.join(only.values())}。" if only else "",
+    ]
+    return "".join(parts)
 
 
 def which_has(first: Scene, second: Scene, language: Language, rng: random.Random) -> tuple[Question, ...]:
@@ -75,11 +131,11 @@ def which_has(first: Scene, second: Scene, language: Language, rng: random.Rando
     for look in map(Look, kinds):
         answer = _WHICH.get((_shown(sights[0], look), _shown(sights[1], look)))
         if answer in ("first", "second"):
-            found.append(_asked_which(look, answer, _HAS, language, rng))
+            found.append(_question(_asked_which(look, answer, _HAS, language, rng)))
     return tuple(found)
 
 
-def _which_has(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Question | None:
+def _which_has(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Draft | None:
     any_answer = rng.random() < 0.4
     weights = {"first": 4, "second": 4, **({"both": 4, "neither": 2} if any_answer else {})}
     found: dict[str, list[Look]] = {answer: [] for answer in weights}
@@ -94,12 +150,13 @@ def _which_has(sights: tuple[Sight, Sight], language: Language, rng: random.Rand
     return _asked_which(rng.choice(found[answer]), answer, _HAS_ANY if any_answer else _HAS, language, rng)
 
 
-def _asked_which(look: Look, answer: str, ways: Ways, language: Language, rng: random.Random) -> Question:
-    question = say(language, rng, ways, a=language.a(look), bare=language.several(look, None))
-    return _answered(question, answer, language)
+def _asked_which(look: Look, answer: str, ways: Ways, language: Language, rng: random.Random) -> Draft:
+    a, bare = language.a(look), language.several(look, None)
+    sentence = _HAVE[language.code][answer].format(a=a, bare=bare)
+    return Draft(say(language, rng, ways, a=a, bare=bare), _ANSWERS[language.code][answer], sentence)
 
 
-def _which_has_more(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Question | None:
+def _which_has_more(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Draft | None:
     found: list[tuple[Look, str]] = []
     for kind in _kinds(sights):
         one, other = (len(sight.scene.of_kind(kind)) for sight in sights)
@@ -108,12 +165,13 @@ def _which_has_more(sights: tuple[Sight, Sight], language: Language, rng: random
             found.append((Look(kind), "first" if one > other else "second"))
     if not found:
         return None
-    look, answer = rng.choice(found)
-    bare = language.several(look, None)
-    return _answered(say(language, rng, _MORE, names=bare, bare=bare), answer, language)
+    look, which = rng.choice(found)
+    bare, answer = language.several(look, None), _ANSWERS[language.code][which]
+    sentence = _HAVE_MORE[language.code].format(which=answer, names=bare, bare=bare)
+    return Draft(say(language, rng, _MORE, names=bare, bare=bare), answer, sentence)
 
 
-def _which_setting(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Question | None:
+def _which_setting(sights: tuple[Sight, Sight], language: Language, rng: random.Random) -> Draft | None:
     one, other = (sight.scene for sight in sights)
     words = language.words()
     settings: list[tuple[str, str]] = []
@@ -133,8 +191,10 @@ def _which_setting(sights: tuple[Sight, Sight], language: Language, rng: random.
             )
     if not settings:
         return None
-    setting, answer = rng.choice(settings)
-    return _answered(say(language, rng, _SETTING, setting=setting), answer, language)
+    setting, which = rng.choice(settings)
+    answer = _ANSWERS[language.code][which]
+    sentence = _IS_SET[language.code].format(which=answer, setting=setting)
+    return Draft(say(language, rng, _SETTING, setting=setting), answer, sentence)
 
 
 def _kinds(sights: Sequence[Sight]) -> list[str]:
@@ -166,5 +226,13 @@ def _shown(sight: Sight, look: Look) -> bool | None:
     return False if alike or sight.could_deny(str(look.kind)) else None
 
 
-def _answered(question: str, answer: str, language: Language) -> Question:
-    return Question("compare", question, _ANSWERS[language.code][answer], "short")
+def _told_setting(scene: Scene, language: Language) -> str:
+    """`a park on a sunny day`; 晴天的公园."""
+    place, time = a_place(scene, language), when(scene, language)
+    if language.code == "en":
+        return f"{place} {time}".rstrip()
+    return f"{time}的{place}" if time else place
+
+
+def _question(draft: Draft) -> Question:
+    return Question("compare", draft.question, draft.answer, "short")

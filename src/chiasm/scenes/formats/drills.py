@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations, islice, repeat
 
 from chiasm.scenes.asking import Question
-from chiasm.scenes.asking.comparing import which_has
+from chiasm.scenes.asking.comparing import compare_draft, told_apart, which_has
 from chiasm.scenes.asking.question import LETTERS, asked_once
 from chiasm.scenes.asking.questions import WITH_OPTIONS, ask_at, draft_at
 from chiasm.scenes.asking.sight import Sight
@@ -22,6 +22,7 @@ from chiasm.scenes.formats.conversations import record, turns_of
 from chiasm.scenes.formats.mixture import another
 from chiasm.scenes.formats.picture import LANGUAGES, Picture, Record
 from chiasm.scenes.formats.practice import compared, practised, there, told
+from chiasm.scenes.formats.requests import COMPARISONS, composed
 from chiasm.scenes.scene import Thing
 from chiasm.scenes.telling.language import Language
 
@@ -41,21 +42,34 @@ class _Drill:
     with_options: Sequence[str] = WITH_OPTIONS
     practice_every: int = 2
     """A record of practice for one of so many of the drill's pictures; 0: none."""
+    only_written: bool = False
+    """Pictures without a word or a number in them are left out."""
 
 
+_EVERYTHING: Mapping[str, float] = {
+    "option": 5,
+    "side": 4,
+    "text_to_box": 4,
+    "count": 3,
+    "kind": 3,
+    "colour": 1,
+    "facing": 1,
+    "half": 1,
+    "read": 1,
+}
 _ASKED: Mapping[str, _Drill] = {
     "letters": _Drill(6, {"option": 1}, 12, ("one_seen",), practice_every=0),
     "options": _Drill(2, {"option": 1}, 6, ("seen", *WITH_OPTIONS)),
     "sides": _Drill(4, {"side": 2, "half": 1}, 6),
     "boxes": _Drill(3, {"text_to_box": 1}, 6),
-    TOGETHER: _Drill(
-        2, {"option": 5, "side": 4, "text_to_box": 4, "count": 3, "kind": 3, "half": 1}, 8, practice_every=1
-    ),
+    "words": _Drill(1, {"read": 3, "facing": 2, "kind": 1, "colour": 1}, 5, only_written=True),
+    TOGETHER: _Drill(2, _EVERYTHING, 9, practice_every=1),
 }
 DRILLS = (*_ASKED, PAIRS)
 _PLAINLY: Mapping[str, float] = {"colour": 3, "count": 2, "side": 2, "place": 1, "action": 2, "state": 1, "kind": 1}
 _NUM_THERE, _NUM_PLAINLY = 3, 4  # questions in whole sentences: whether things are there, and others
 _OF_FEW_ANSWERS = ("side", "half", "count")
+_NUM_COMPARED = 2
 _TRIES = 3  # pairs of things, until one stands clearly on one side of the other
 
 
@@ -67,7 +81,7 @@ def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Reco
         return
     asked = _ASKED[name]
     turn, left = divmod(picture.number, asked.every)
-    if left:
+    if left or (asked.only_written and not any(thing.text for thing in picture.scene.things)):
         return
     for language in LANGUAGES:
         rng = picture.stream(f"{name} {language.code}")
@@ -82,7 +96,7 @@ def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Reco
         third = LANGUAGES[turn % 2]
         yield (another if turn // 4 % 2 else told)(picture, third, f"{name} longer")
         if partner:
-            yield from compared(picture, partner, third, "together compare")
+            yield from _of_two(picture, partner, turn)
 
 
 def _paired(picture: Picture, partner: Picture) -> Iterator[Record]:
@@ -131,3 +145,20 @@ def _plainly(picture: Picture, language: Language) -> Iterator[Record]:
     turns = {draft.question: draft.sentence for draft in (*drafts, *found) if draft is not None}
     if turns:
         yield record(f"plainly_{picture.digits}_{language.code}", list(turns.items()), [picture.file])
+
+
+def _of_two(picture: Picture, partner: Picture, turn: int) -> Iterator[Record]:
+    """Half of all pairs are asked about for short answers, a quarter for sentences, and a quarter are told apart."""
+    way, language = turn % 4, LANGUAGES[turn // 4 % 2]
+    if way < 2:
+        yield from compared(picture, partner, language, "together compare")
+        return
+    rng, scenes = picture.stream(f"together two {language.code}"), (picture.scene, partner.scene)
+    if way == 2:
+        drafts = [compare_draft(*scenes, language, rng) for _ in range(_NUM_COMPARED)]
+        turns = {draft.question: draft.sentence for draft in drafts if draft is not None}
+    else:
+        turns = {composed(COMPARISONS[language.code], rng): told_apart(*scenes, language)}
+    if turns:
+        identity = f"{'plainly' if way == 2 else 'apart'}_two_{picture.digits}_{language.code}"
+        yield record(identity, list(turns.items()), [picture.file, partner.file])

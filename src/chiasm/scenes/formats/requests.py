@@ -152,6 +152,25 @@ ALL_TEXT: Mapping[str, Parts] = {
         ("。没文字就写：（无文字）",),
     ),
 }
+COMPARISONS: Mapping[str, Parts] = {
+    "en": (
+        ("Compare ", "Please compare ", "Look at and compare "),
+        ("these pictures", "these two pictures", "the two images", "both pictures"),
+        (
+            ".",
+            ": what do they share, and how do they differ?",
+            " and say how they differ.",
+            ": what is the same, and what is different?",
+            ". What is only in one of them?",
+        ),
+    ),
+    "zh": (
+        ("请", "", "请你"),
+        ("比较", "对比"),
+        ("这几张图片", "这两张图片", "这两张图", "两张图片"),
+        ("。", "：有哪些相同，有哪些不同？", "，说说有什么不同。", "：哪里相同，哪里不同？"),
+    ),
+}
 
 
 def composed(parts: Parts, rng: random.Random) -> str:
