@@ -34,8 +34,9 @@ layers: $(READY)
 budgets: $(READY)
 	$(BIN)/python -m pytest -q tests/test_project.py -k budget
 
+# All of them by as many processes as there are cores, up to four; chosen ones by one.
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),--numprocesses logical --maxprocesses 4 --dist loadfile)
 
 demo: $(READY) ## take a small tower and language model through both stages, and ask them (minutes, CPU)
 	$(BIN)/chiasm demo $(ARGS)

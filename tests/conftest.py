@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parent
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several processes, which would wait for each other's threads
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

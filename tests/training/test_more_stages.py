@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,15 @@ def test_a_new_stage_that_cannot_begin_may_be_mended_or_left_out(
     (finished / "after_align").rename(tmp_path / "first")
     run(_recipe(micro_world), finished, resume=True)
     _is_whole(finished, unbroken)
+
+
+def test_a_run_that_was_cleared_up_is_finished_and_takes_no_more_stages(micro_world: Path, finished: Path) -> None:
+    shutil.rmtree(finished / "stages")
+    before = micro.weights(finished)
+    run(_recipe(micro_world, stages=FEWER), finished, resume=True)
+    with pytest.raises(UserError, match=r"stages was cleared away, so stage 'instruct' .* model\.start"):
+        run(_recipe(micro_world), finished, resume=True)
+    assert micro.weights(finished) == before
 
 
 def test_killed_while_the_model_made_room(micro_world: Path, unbroken: Path, finished: Path) -> None:

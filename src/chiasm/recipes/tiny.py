@@ -115,6 +115,16 @@ def recipe(world: str = _WORLD) -> Recipe:
             "together_again": _questions(f"{drills}/together_train.json", images, epochs=0.75),
             "pairs": _questions(f"{drills}/pairs_train.json", images, epochs=0.5),
             "together_longer": _questions(f"{drills}/together_train.json", images, epochs=0.7),
+            "patches": Stage(
+                trains=("vision",),
+                objective="patches",
+                data=Data(records=f"{annotations}/instances_train.json", images=images),
+                batch_size=64,
+                epochs=4,
+                optim=Optim(lr=1e-3, betas=(0.9, 0.98), weight_decay=0.05),
+            ),
+            "words": _questions(f"{drills}/words_train.json", images, epochs=0.6),
+            "all_together": _questions(f"{drills}/together_train.json", images, epochs=0.7),
         },
         save_every=500,
     )

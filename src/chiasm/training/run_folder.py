@@ -69,12 +69,19 @@ class RunFolder:
         return cls(path, str(cls(path, "")._read()["run_id"]))
 
     def is_finished(self, recipe: Recipe, final: Path) -> bool:
-        """Whether `final` is the model of all stages of `recipe`, and not of the first ones alone."""
-        stages = self.path / "stages"
-        if not final.is_dir():
-            return False
-        # Without that folder: who was done with the run has cleared it up.
-        return (stages / list(recipe.stages)[-1]).is_dir() or not stages.is_dir()
+        """Whether `final` is the model of all stages of `recipe`, and not of the first ones alone.
+
+        Raises `UserError` where stages were added, and what they would begin from was cleared away.
+        """
+        stages, last = self.path / "stages", list(recipe.stages)[-1]
+        if not final.is_dir() or stages.is_dir():
+            return final.is_dir() and (stages / last).is_dir()
+        if last not in self._read()["data"]:
+            raise UserError(
+                f"{stages} was cleared away, so stage '{last}' has nothing to go on from in this run: begin a new one, "
+                f"with {final} as its model.start"
+            )
+        return True
 
     def go_on(self, recipe: Recipe, num_done: int, final: Path, reporter: Reporter) -> None:
         """Make `recipe` the run's; what was finished after the first `num_done` stages alone makes room in `final`."""
