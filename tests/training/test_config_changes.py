@@ -112,3 +112,11 @@ def test_what_is_refused(recipe: Recipe, change: str, says: str) -> None:
     assert says in str(refused.value)
     assert "--set" in str(refused.value)
     assert len(str(refused.value)) < 1000
+
+
+def test_a_recipe_may_end_with_any_of_its_stages(recipe: Recipe) -> None:
+    first, *_, last = recipe.stages
+    assert recipe.until(last) == recipe
+    assert recipe.until(first).stages == {first: recipe.stages[first]}
+    with pytest.raises(UserError, match=rf"--until '{first}s': no stage of '{recipe.name}', did you mean '{first}'"):
+        recipe.until(f"{first}s")

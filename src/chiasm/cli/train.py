@@ -23,6 +23,9 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="a.b=value, stages.*.b=value; repeatable.", metavar="A.B=V")
     ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="Train no stage behind this one; --resume may later.", metavar="STAGE")
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe as YAML and stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. [default: best here]")] = None,
@@ -55,6 +58,7 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
       chiasm train llava_v15_7b --show > my.yaml
       chiasm train my.yaml --out runs/mine --set stages.align.optim.lr=2e-3
       chiasm train --resume --out runs/mine
+      chiasm train tiny --until instruct
       chiasm train llava_v15_7b --plan --gpus 8 --gpu-memory 80
       chiasm train --watch runs/mine
       torchrun --nproc-per-node 8 -m chiasm train llava_v15_7b --parallel shard
@@ -76,14 +80,16 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
         from chiasm.training.plan import Machine
 
         on_cpu = device is not None and device.startswith("cpu")
-        _print_plan(_resolved(recipe, out, changes), Machine(gpus, gpu_memory, tflops, utilisation, on_cpu), as_json)
+        _print_plan(
+            _resolved(recipe, out, changes, until), Machine(gpus, gpu_memory, tflops, utilisation, on_cpu), as_json
+        )
         return
     if as_json:
         raise typer.BadParameter("goes with --plan", param_hint="--json")
     if show:
         from chiasm.training.checking import check_names
 
-        resolved = _resolved(recipe, out, changes)
+        resolved = _resolved(recipe, out, changes, until)
         check_names(resolved)
         sys.stdout.write(resolved.to_yaml())
         return
@@ -97,7 +103,7 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
     try:
         cache = CacheSettings(cache_dir, cache_gb)
         with joined(device, parallel) as placement:
-            resolved = _resolved(recipe, out, changes)
+            resolved = _resolved(recipe, out, changes, until)
             folder = out if out is not None else Path("runs") / resolved.name
             told = _with_tensorboard(folder, reporter) if tensorboard else reporter
             final = run(resolved, folder, resume=resume, reporter=told, cache=cache, placement=placement)
@@ -131,8 +137,8 @@ def _with_tensorboard(folder: Path, reporter: Reporter) -> Reporter:
     return TensorBoard(folder, reporter)
 
 
-def _resolved(recipe: str | None, out: Path | None, changes: list[str] | None) -> Recipe:
-    """The recipe of that name or file, by default that of the run in `out`, with `changes`."""
+def _resolved(recipe: str | None, out: Path | None, changes: list[str] | None, until: str | None) -> Recipe:
+    """The recipe of that name or file, by default that of the run in `out`, with `changes` and no stage too many."""
     from chiasm import recipes
 
     if recipe is None and out is not None:
@@ -140,7 +146,8 @@ def _resolved(recipe: str | None, out: Path | None, changes: list[str] | None) -
             raise UserError(f"{out} is no run that could be resumed: it has no recipe.yaml. Name the folder of a run")
         recipe = str(out / "recipe.yaml")
     resolved = recipes.find(str(recipe))
-    return resolved.with_changes(changes) if changes else resolved
+    resolved = resolved.with_changes(changes) if changes else resolved
+    return resolved.until(until) if until is not None else resolved
 
 
 def _print_plan(recipe: Recipe, machine: Machine, as_json: bool) -> None:

@@ -303,6 +303,13 @@ class Recipe(_Value):
         except ValidationError as error:
             raise UserError(f"{where}: " + "; ".join(_explained(cls, e["loc"], e) for e in error.errors())) from None
 
+    def until(self, stage: str) -> Recipe:
+        """The recipe without what follows `stage`; raises `UserError` when it has no such stage."""
+        names = list(self.stages)
+        if stage not in names:
+            raise UserError(f"--until {stage!r}: no stage of '{self.name}', {suggest(stage, names)}")
+        return self.model_copy(update={"stages": {n: self.stages[n] for n in names[: names.index(stage) + 1]}})
+
     def with_changes(self, assignments: list[str]) -> Recipe:
         """The recipe with `a.b=value` applied; values are YAML. Raises `UserError` for unknown paths.
 
