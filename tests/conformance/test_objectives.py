@@ -186,8 +186,18 @@ def test_an_attribute_costs_nothing_where_it_is_not_said_and_more_the_rarer_it_i
 def test_boxes_beyond_the_picture_stay_in_it(
     micro_world: Path, tmp_path: Path, bbox: tuple[float, ...], num: int
 ) -> None:
-    classes = _patches(tmp_path, micro_world, annotations=[_box(*bbox)]).sample(0).classes
-    assert int((classes > 0).sum()) == num
+    sample = _patches(tmp_path, micro_world, annotations=[_box(*bbox)]).sample(0)
+    assert int((sample.classes > 0).sum()) == num
+    assert 0 <= sample.sides.min() <= sample.sides.max() <= 1
+
+
+def test_an_empty_attribute_is_that_boxs_own(micro_world: Path, tmp_path: Path) -> None:
+    boxes = [_box(0, 0, 32, 32, attributes={"text": "", "category": "x"}), _box(32, 0, 32, 32)]
+    patches = _patches(tmp_path, micro_world, annotations=boxes)
+    category, text = patches.sample(0).classes.view(8, 8, 2)[2:6].unbind(-1)
+    assert category.eq(1).all()  # an attribute of that name does not stand before it
+    assert text[:, :4].eq(1).all()
+    assert text[:, 4:].eq(0).all()
 
 
 @pytest.mark.parametrize(

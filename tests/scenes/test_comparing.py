@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from itertools import pairwise
 
 import pytest
@@ -25,6 +26,11 @@ BEGINNINGS = {
     "都没有": "两张图里都没有",
 }
 
+ABOUT = {
+    "en": re.compile(r"(?:has more|has|have|shows a scene) (.+)\."),
+    "zh": re.compile(r"(?:里都没有|里都有|里有|里的|图是)(.+?)(?:更多)?。"),
+}
+
 
 @pytest.mark.parametrize("language", [ENGLISH, CHINESE], ids=["en", "zh"])
 def test_the_sentence_says_what_the_short_answer_says(language: Language) -> None:
@@ -38,6 +44,7 @@ def test_the_sentence_says_what_the_short_answer_says(language: Language) -> Non
             continue
         assert asked == Question("compare", draft.question, draft.answer, "short")
         assert draft.sentence.startswith(BEGINNINGS[draft.answer])
+        assert ABOUT[language.code].findall(draft.sentence)[0] in draft.question
         assert draft.sentence[-1] in ".。"
         said.add(draft.answer)
     assert len(said) == 4

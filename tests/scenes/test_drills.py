@@ -9,12 +9,14 @@ from itertools import pairwise
 
 import pytest
 
+from chiasm.scenes.asking.comparing import told_apart
 from chiasm.scenes.asking.sight import Sight
 from chiasm.scenes.formats.drills import DRILLS, PAIRS, TOGETHER, drill
 from chiasm.scenes.formats.picture import Picture, Record
 from chiasm.scenes.kinds import KINDS
 from chiasm.scenes.placing import sample_scene
 from chiasm.scenes.scene import Thing
+from chiasm.scenes.telling.english import ENGLISH
 
 NAMES = "|".join(sorted((kind.name for kind in KINDS), key=len, reverse=True))
 OPTION = re.compile(r"^([A-D])\. (.*)$", re.MULTILINE)
@@ -127,6 +129,31 @@ def test_words_are_asked_of_where_there_are_any_and_answered_as_they_are_written
         read += bool(capitals)
     with_words = sum(any(thing.text for thing in picture.scene.things) for picture in pictures)
     assert read > 0.6 * with_words > 10
+
+
+def test_no_facing_tells_another_and_no_thing_is_asked_about_twice(pictures: list[Picture]) -> None:
+    equal = asked = 0
+    for picture, said in drilled("words", pictures):
+        turned = [(question, answer) for question, answer in said if answer in SIDES]
+        things = [tuple(thing.number for thing in named(question, picture)) for question, _ in turned]
+        known = [each for each in things if each]
+        assert len(set(known)) == len(known), said
+        asked += len(turned) > 1
+        equal += len(turned) > 1 and len({answer for _, answer in turned}) == 1
+    assert 0.2 * asked < equal < 0.8 * asked
+
+
+def test_pictures_are_told_apart_by_what_is_in_them(pictures: list[Picture]) -> None:
+    told = re.compile(r"(Both have|Only the first has|[Oo]nly the second has) ([^.;]*)")
+    found: Counter[str] = Counter()
+    for first, second in pairwise(pictures):
+        shown = [{thing.kind for thing in each.scene.things} for each in (first, second)]
+        there = {"both": shown[0] & shown[1], "first": shown[0] - shown[1], "second": shown[1] - shown[0]}
+        for which, kinds in told.findall(told_apart(first.scene, second.scene, ENGLISH)):
+            (key,) = (key for key in there if key in which.lower())
+            assert set(re.findall(rf"\b({NAMES})\b", kinds)) <= there[key], (first.file, which, kinds)
+            found[key] += 1
+    assert min(found[key] for key in ("both", "first", "second")) > 20
 
 
 def test_plain_questions_are_answered_in_sentences(pictures: list[Picture]) -> None:

@@ -23,9 +23,7 @@ def train(  # noqa: PLR0913, PLR0917 - one argument an option
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="a.b=value, stages.*.b=value; repeatable.", metavar="A.B=V")
     ] = None,
-    until: Annotated[
-        str | None, typer.Option(help="Train no stage behind this one; --resume may later.", metavar="STAGE")
-    ] = None,
+    until: Annotated[str | None, typer.Option(help="Leave out the stages behind this one.", metavar="STAGE")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print the resolved recipe as YAML and stop.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, mps. [default: best here]")] = None,

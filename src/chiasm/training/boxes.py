@@ -56,10 +56,11 @@ class Grid:
         return cls(rows, (side - width) // 2, (side - height) // 2, rows / side)
 
     def parts(self, box: Box) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom in parts of the padded square."""
+        """Left, top, right and bottom in parts of the padded square, in which they stay."""
         side = self.rows / self.scale
         x, y = box.x + self.left, box.y + self.top
-        return x / side, y / side, (x + box.width) / side, (y + box.height) / side
+        left, top, right, bottom = (min(max(each / side, 0.0), 1.0) for each in (x, y, x + box.width, y + box.height))
+        return left, top, right, bottom
 
     def covered(self, box: Box) -> tuple[slice, slice]:
         """Rows and columns of the patches whose middles the box holds, at least one of each."""

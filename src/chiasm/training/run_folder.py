@@ -71,15 +71,16 @@ class RunFolder:
     def is_finished(self, recipe: Recipe, final: Path) -> bool:
         """Whether `final` is the model of all stages of `recipe`, and not of the first ones alone.
 
-        Raises `UserError` where stages were added, and what they would begin from was cleared away.
+        Raises `UserError` where what the stages left was cleared away, and others are asked for.
         """
-        stages, last = self.path / "stages", list(recipe.stages)[-1]
+        stages = self.path / "stages"
         if not final.is_dir() or stages.is_dir():
-            return final.is_dir() and (stages / last).is_dir()
-        if last not in self._read()["data"]:
+            return final.is_dir() and (stages / list(recipe.stages)[-1]).is_dir()
+        # Cleared away by who was done with the run: the recipe alone still says what became the model.
+        if list(recipe.stages.items()) != list(Recipe.from_yaml(self.path / _RECIPE).stages.items()):
             raise UserError(
-                f"{stages} was cleared away, so stage '{last}' has nothing to go on from in this run: begin a new one, "
-                f"with {final} as its model.start"
+                f"{stages} was cleared away, so only the stages of {self.path / _RECIPE} may be asked for, which are "
+                f"done. For others begin a new run, with {final} as its model.start"
             )
         return True
 

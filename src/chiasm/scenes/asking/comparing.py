@@ -40,11 +40,21 @@ _HAVE: Mapping[str, Mapping[str, str]] = {
 }
 _HAVE_MORE = {"en": "The {which} picture has more {names}.", "zh": "{which}图里的{bare}更多。"}
 _IS_SET = {"en": "The {which} picture shows a scene {setting}.", "zh": "{which}图是{setting}。"}
+_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "same": "Both pictures show {one}.",
+        "different": "The first picture shows {one}, the second {other}.",
+    },
+    "zh": {"same": "两张图都是{one}。", "different": "第一张图是{one}，第二张图是{other}。"},
+}
+_SHARED: Mapping[str, Mapping[str, str]] = {
+    "en": {"some": "Both have {all}.", "none": "Nothing is in both of them."},
+    "zh": {"some": "两张图里都有{all}。", "none": "两张图里没有相同的东西。"},
+}
 _ONLY: Mapping[str, Mapping[str, str]] = {
     "en": {"first": "only the first has ", "second": "only the second has "},
     "zh": {"first": "只有第一张图里有", "second": "只有第二张图里有"},
 }
-_MOST_TOLD = 3  # kinds of things, of both and of each; ours
 _OF_ONE_COLOUR = ("traffic light", "stop sign", "orange")
 _HAS: Ways = {
     "en": (
@@ -95,31 +105,24 @@ def compare_draft(first: Scene, second: Scene, language: Language, rng: random.R
 
 
 def told_apart(first: Scene, second: Scene, language: Language) -> str:
-    """Where and when two pictures are, what kinds of things both show, and what only one does; a few of each."""
+    """Where and when two pictures are, what kinds of things both show, and what only one does; the nearest first."""
     code, sights = language.code, (Sight.of(first), Sight.of(second))
-    of: dict[str | None, list[str]] = {answer: [] for answer in (*_ANSWERS[code], None)}  # None: it could be doubted
-    for look in map(Look, _kinds(sights)):
+    told: dict[str, list[str]] = {}
+    for look in map(Look, dict.fromkeys(thing.kind for sight in sights for thing in sight.seen[::-1])):
         answer = _WHICH.get((_shown(sights[0], look), _shown(sights[1], look)))
-        of[answer].append(language.a(look) if code == "en" else language.several(look, None))
-    nothing = "" if of[None] else {"en": "Nothing is in both of them.", "zh": "没有什么东西是两张图里都有的。"}[code]
-    told = {answer: listed(language, phrases[:_MOST_TOLD]) for answer, phrases in of.items() if phrases}
-    only = {which: f"{_ONLY[code][which]}{told[which]}" for which in ("first", "second") if which in told}
-    if code == "en" and len(only) == 2:
-        only["second"] = f"only the second {told['second']}"
+        if answer is not None:
+            told.setdefault(answer, []).append(language.a(look) if code == "en" else language.several(look, None))
     one, other = (_told_setting(scene, language) for scene in (first, second))
-    if code == "en":
-        parts = [
-            f"Both pictures show {one}." if one == other else f"The first picture shows {one}, the second {other}.",
-            f"Both have {told['both']}." if "both" in told else nothing,
-            f"{capital(', '.join(only.values()))}." if only else "",
-        ]
-        return " ".join(filter(None, parts))
-    parts = [
-        f"两张图都是{one}。" if one == other else f"第一张图是{one}，第二张图是{other}。",
-        f"两张图里都有{told['both']}。" if "both" in told else nothing,
-        f"{'，'.join(only.values())}。" if only else "",
-    ]
-    return "".join(parts)
+    same = _SETTINGS[code]["same" if one == other else "different"].format(one=one, other=other)
+    parts = [_ONLY[code][which] + listed(language, told[which]) for which in ("first", "second") if which in told]
+    if "both" in told:
+        shared = _SHARED[code]["some"].format(all=listed(language, told["both"]))
+    else:
+        alike = first.place == second.place or {t.kind for t in first.things} & {t.kind for t in second.things}
+        shared = "" if alike else _SHARED[code]["none"]
+    if code == "zh":
+        return same + shared + ("，".join(parts) + "。" if parts else "")
+    return " ".join(filter(None, (same, shared, capital("; ".join(parts) + ".") if parts else "")))
 
 
 def which_has(first: Scene, second: Scene, language: Language, rng: random.Random) -> tuple[Question, ...]:
@@ -227,11 +230,11 @@ def _shown(sight: Sight, look: Look) -> bool | None:
 
 
 def _told_setting(scene: Scene, language: Language) -> str:
-    """`a park on a sunny day`; 晴天的公园."""
+    """`a park on a sunny day`; 晴天的公园, 多云夜晚的公园."""
     place, time = a_place(scene, language), when(scene, language)
     if language.code == "en":
         return f"{place} {time}".rstrip()
-    return f"{time}的{place}" if time else place
+    return f"{time.replace('的', '')}的{place}" if time else place
 
 
 def _question(draft: Draft) -> Question:

@@ -52,7 +52,6 @@ _EVERYTHING: Mapping[str, float] = {
     "text_to_box": 4,
     "count": 3,
     "kind": 3,
-    "colour": 1,
     "facing": 1,
     "half": 1,
     "read": 1,
@@ -62,13 +61,13 @@ _ASKED: Mapping[str, _Drill] = {
     "options": _Drill(2, {"option": 1}, 6, ("seen", *WITH_OPTIONS)),
     "sides": _Drill(4, {"side": 2, "half": 1}, 6),
     "boxes": _Drill(3, {"text_to_box": 1}, 6),
-    "words": _Drill(1, {"read": 3, "facing": 2, "kind": 1, "colour": 1}, 5, only_written=True),
+    "words": _Drill(1, {"read": 3, "facing": 2, "kind": 1}, 5, only_written=True),
     TOGETHER: _Drill(2, _EVERYTHING, 9, practice_every=1),
 }
 DRILLS = (*_ASKED, PAIRS)
 _PLAINLY: Mapping[str, float] = {"colour": 3, "count": 2, "side": 2, "place": 1, "action": 2, "state": 1, "kind": 1}
 _NUM_THERE, _NUM_PLAINLY = 3, 4  # questions in whole sentences: whether things are there, and others
-_OF_FEW_ANSWERS = ("side", "half", "count")
+_OF_FEW_ANSWERS = ("side", "half", "count", "facing")
 _NUM_COMPARED = 2
 _TRIES = 3  # pairs of things, until one stands clearly on one side of the other
 
@@ -117,7 +116,12 @@ def _questions(sight: Sight, asked: _Drill, language: Language, rng: random.Rand
     pairs = list(combinations(sight.seen, 2))
     rng.shuffle(pairs)
     # Each pair of things once, and each half: where one is left of the other, the other is right of it.
-    left: dict[str, Iterator[tuple[Thing, ...]]] = {"side": iter(pairs), "half": zip(sight.shuffled(rng), strict=True)}
+    each = sight.shuffled(rng)
+    left: dict[str, Iterator[tuple[Thing, ...]]] = {
+        "side": iter(pairs),
+        "half": zip(each, strict=True),
+        "facing": zip(each, strict=True),
+    }
     found: dict[str, Question] = {}
     for kind in rng.choices(list(asked.kinds), weights=list(asked.kinds.values()), k=asked.number):
         for things in islice(left.get(kind, repeat(sight.seen, 1)), _TRIES):

@@ -161,7 +161,6 @@ COMPARISONS: Mapping[str, Parts] = {
             ": what do they share, and how do they differ?",
             " and say how they differ.",
             ": what is the same, and what is different?",
-            ". What is only in one of them?",
         ),
     ),
     "zh": (
