@@ -138,6 +138,22 @@ def test_mistakes_are_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_may_end_with_an_early_stage_and_go_on_later(
+    micro_world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, out = tmp_path / "r.yaml", ("--out", str(tmp_path / "out"))
+    recipe.write_text(micro.recipe(micro_world, "stages.*.steps=2", stages=("align", "instruct")).to_yaml())
+    assert _exit_code("train", str(recipe), "--until", "align", *out) == 0
+    assert "stage instruct" not in capsys.readouterr().err
+    assert _exit_code("train", str(recipe), "--resume", *out) == 0
+    said = capsys.readouterr()
+    assert "stage instruct" in said.err
+    assert "stage align" not in said.err
+    assert said.out == f"{tmp_path / 'out' / 'final'}\n"
+    assert _exit_code("train", str(recipe), "--until", "instrct", "--show") == 1
+    assert "--until 'instrct': no stage of 'micro', did you mean 'instruct'" in capsys.readouterr().err
+
+
 def test_an_existing_run_is_refused_until_it_is_resumed(
     recipe_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
