@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from chiasm.scenes.kinds import BY_NAME, HATS, INSIDE, KINDS, PLACES, TROUSERS, WORDS, Kind, Zone
-from chiasm.scenes.scene import Box, Clothes, Scene, Side, Style, Thing, random_stream
+from chiasm.scenes.scene import Box, Clothes, Scene, Side, Style, Thing
+from chiasm.scenes.streams import random_stream
 
 Size = Literal["small", "large"]
 _SIZES: tuple[Size, ...] = ("small", "large")

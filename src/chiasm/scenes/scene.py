@@ -5,7 +5,6 @@ Lengths are in parts: x and widths of the picture's width, y and heights of its 
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -149,11 +148,3 @@ class Scene:
         (x, y), (other_x, other_y) = first.box.centre, second.box.centre
         gap = {"left of": other_x - x, "right of": x - other_x, "above": other_y - y, "below": y - other_y}[relation]
         return gap >= CLEARLY_APART
-
-
-def random_stream(seed: int, index: int, purpose: str) -> random.Random:
-    """A random generator of its own for every (seed, index, purpose): rewording a question never moves a picture.
-
-    Python's generator rather than numpy's: its stream for a string seed is the same on every platform and version.
-    """
-    return random.Random(f"chiasm drawn world/{purpose}/{seed}/{index}")

@@ -18,7 +18,8 @@ from chiasm.scenes.drawing.canvas import Pen
 from chiasm.scenes.drawing.places import paint_place
 from chiasm.scenes.drawing.things import animals, carried, furniture, people, plants, street, table, vehicles
 from chiasm.scenes.drawing.things.painter import Painter
-from chiasm.scenes.scene import Scene, Style, Thing, random_stream
+from chiasm.scenes.scene import Scene, Style, Thing
+from chiasm.scenes.streams import random_stream
 
 # Light and texture, our own choice: visible, and never so strong that a colour becomes another.
 _SHADE = {"flat": 0.0, "speckle": 0.05, "hatch": 0.05, "shade": 0.14}

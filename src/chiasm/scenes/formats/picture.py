@@ -6,7 +6,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from chiasm.scenes.scene import Scene, random_stream
+from chiasm.scenes.scene import Scene
+from chiasm.scenes.streams import random_stream
 from chiasm.scenes.telling.captions import captions
 from chiasm.scenes.telling.chinese import CHINESE
 from chiasm.scenes.telling.english import ENGLISH

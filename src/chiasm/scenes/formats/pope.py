@@ -11,7 +11,7 @@ from itertools import combinations
 from chiasm.scenes.asking.sight import Sight
 from chiasm.scenes.formats.picture import Picture, Record
 from chiasm.scenes.kinds import NAMES
-from chiasm.scenes.scene import random_stream
+from chiasm.scenes.streams import random_stream
 from chiasm.scenes.telling.english import ENGLISH
 from chiasm.scenes.telling.language import Look
 
