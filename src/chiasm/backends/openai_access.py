@@ -44,7 +44,7 @@ def access(
     if key is None and secure and not on_this_machine:
         raise UserError(
             f"{KEY_VARIABLE} is not set, and {host} wants a key. Set it, or name a file that holds the key with "
-            "--api-key-file"
+            "--api-key-file, where the command has it"
         )
     forced = os.environ.get(HTTP_VARIABLE, "") not in ("", "0") if key_over_http is None else key_over_http
     if key is not None and not secure and not on_this_machine and not forced:
