@@ -98,7 +98,8 @@ class Pen:
         self._w, self._h = max(width, 1) * OVERSAMPLING, max(height, 1) * OVERSAMPLING
         self._mirrored, self.style, self.night = mirrored, style, night
         self._dimmed = night
-        self._image = Image.new("RGBA", (self._w, self._h), (0, 0, 0, 0))
+        # A drawn pixel is covered wholly or not at all, so its colour is as if multiplied by its coverage already.
+        self._image = Image.new("RGBa", (self._w, self._h), (0, 0, 0, 0))
         self._draw = ImageDraw.Draw(self._image)
 
     @property
@@ -108,7 +109,7 @@ class Pen:
 
     def sheet(self) -> Image.Image:
         """What was drawn, RGBA, in the size asked for."""
-        return self._image.reduce(OVERSAMPLING)
+        return self._image.reduce(OVERSAMPLING).convert("RGBA")
 
     @contextmanager
     def shining(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """Pictures as PNG files, written fast. Knows pixels only.
 
 Pillow's writer tries five filters on every row; on grainy pictures that took longer than drawing them (2 to 10 ms at
-224 pixels, where this takes 1). One filter for all rows costs a fifth more bytes.
+224 pixels, where this takes 1). Unfiltered rows make files no larger than its own at the same speed of zlib.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_UP = 2  # the filter that stores how each row differs from the one above (PNG specification, section 9.2)
+_NONE = 0  # the filter that stores rows as they are (PNG specification, section 9.2)
 _FASTEST, _MEMORY = 1, 9
 
 
@@ -22,10 +22,8 @@ def png(image: Image.Image) -> bytes:
     pixels = np.asarray(image.convert("RGB"))
     height, width, _ = pixels.shape
     rows = np.empty((height, 1 + 3 * width), np.uint8)
-    rows[:, 0] = _UP
-    flat = pixels.reshape(height, 3 * width)
-    rows[0, 1:] = flat[0]
-    np.subtract(flat[1:], flat[:-1], out=rows[1:, 1:])  # modulo 256, as the specification has it
+    rows[:, 0] = _NONE
+    rows[:, 1:] = pixels.reshape(height, 3 * width)
     packer = zlib.compressobj(_FASTEST, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY)
     packed = packer.compress(rows.tobytes()) + packer.flush()
     about = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits a channel, RGB
