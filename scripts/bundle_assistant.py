@@ -1,11 +1,11 @@
 """Put a finished run of the recipe `tiny` into the package: CLIP, base language model, assistant, and their manifest.
 
-    python scripts/fit_familiarity.py runs/tiny/final world/images/train world/images/test
+    python scripts/fit_familiarity.py runs/tiny/final world/images/train world/images/test --layer 1
     python scripts/bundle_assistant.py runs/tiny world runs/eval/tiny
 
 The arguments are the run, the drawn world it learnt from, and the folder `chiasm eval` measured it into. The first
-command lets it tell pictures of another kind. Each version
-of the weights stays in the history for ever, so this is done rarely.
+command lets it tell pictures of another kind. Each version of the weights stays in the history for ever, so this is
+done rarely.
 """
 
 from __future__ import annotations

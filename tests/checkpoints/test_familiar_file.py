@@ -1,20 +1,24 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from chiasm.backends.local import LocalChatModel
 from chiasm.chat import Answer, Sampling, collect
 from chiasm.checkpoints import convert, load, read_familiarity, save, write_familiarity
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
+from chiasm.generation.features import Features
+from chiasm.generation.prompt import Picture, Prompt
 from chiasm.models.familiarity import Familiarity, statistics
 from tests.backends.tiny import assistant
 
-WIDTH = 32  # of the tiny tower
+WIDTH, DEPTH = 32, 3  # of the tiny tower
 
 
 def accepting(limit: float, width: int = WIDTH) -> Familiarity:
@@ -29,13 +33,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def test_what_was_written_is_read_and_listed(folder: Path) -> None:
+@pytest.mark.parametrize("layer", [None, 1])
+def test_what_was_written_is_read_and_listed(folder: Path, layer: int | None) -> None:
     assert load(folder, progress=False).familiarity is None
-    written = Familiarity(torch.randn(64), torch.rand(64), torch.randn(5, 64), torch.rand(5), 0.25, 12.5)
+    written = Familiarity(torch.randn(64), torch.rand(64), torch.randn(5, 64), torch.rand(5), 0.25, 12.5, layer)
     path = write_familiarity(folder, written)
     found = load(folder, progress=False).familiarity
     assert found is not None
-    assert (found.rest, found.limit) == (0.25, 12.5)
+    assert (found.rest, found.limit, found.layer) == (0.25, 12.5, layer)
     for name in ("mean", "spread", "directions", "scales"):
         assert torch.equal(getattr(found, name), getattr(written, name))
     changed = bytearray(path.read_bytes())
@@ -45,13 +50,37 @@ def test_what_was_written_is_read_and_listed(folder: Path) -> None:
         load(folder, progress=False)
 
 
+def test_a_layer_that_is_none_is_refused(folder: Path) -> None:
+    path = write_familiarity(folder, replace(accepting(1), layer=1))
+    for number in (-1.0, 0.5, DEPTH + 1.0, float("nan")):
+        save_file({**load_file(path), "layer": torch.tensor([number])}, path)
+        with pytest.raises(UserError, match=f"is none of a tower with {DEPTH}"):
+            read_familiarity(folder, WIDTH, DEPTH)
+        (folder / "manifest.json").unlink(missing_ok=True)  # the manifest would tell the change first
+        with pytest.raises(UserError, match="is none of a tower"):
+            load(folder, progress=False)
+
+
+def test_pictures_are_judged_by_the_layer_it_was_fitted_for(folder: Path) -> None:
+    model = assistant().model
+    pixels = torch.rand(1, 3, *[model.config.vision["image_size"]] * 2)
+    early, late = (statistics(model.see(pixels, layer)) for layer in (1, None))
+    assert not torch.allclose(early, late, atol=0.1)
+    found = replace(accepting(1e-3), mean=early[0], layer=1)
+    features = Features(model, 1 << 20, found)
+    prompt = Prompt([0], pixels, (Picture("a", 0, 1, 0, 1),))
+    with torch.inference_mode():
+        features.of([(prompt, prompt.pictures[0])])
+    assert not features.is_unfamiliar("a")
+
+
 def test_that_of_another_tower_is_refused(folder: Path) -> None:
     write_familiarity(folder, accepting(1, width=16))
     with pytest.raises(UserError, match="not of a tower 32 wide"):
-        read_familiarity(folder, WIDTH)
+        read_familiarity(folder, WIDTH, DEPTH)
     (folder / "familiar.safetensors").write_bytes(b"\xff" * 64)
     with pytest.raises(UserError, match="no safetensors file"):
-        read_familiarity(folder, WIDTH)
+        read_familiarity(folder, WIDTH, DEPTH)
 
 
 def test_it_goes_along_when_a_folder_is_converted(folder: Path, tmp_path: Path) -> None:

@@ -37,17 +37,17 @@ def test_what_hardly_varied_is_what_tells_strangers() -> None:
     found = fit(drawn(4000, 1), drawn(1000, 2))
     fresh = drawn(20_000, 3)
     beyond = (found.distances(fresh) > found.limit).float().mean()
-    assert beyond < 0.004
+    assert beyond < 0.01
     strangers = fresh + torch.tensor([0, 0, 0, 0, 0.5, 0])
     assert (found.distances(strangers) > found.limit).all()
     # Far along where the familiar vary is no stranger.
     assert (found.distances(fresh + torch.tensor([10.0, 0, 0, 0, 0, 0])) <= found.limit).float().mean() > 0.9
 
 
-def test_of_a_thousand_held_out_none_or_one_is_beyond() -> None:
+def test_of_a_thousand_held_out_at_most_five_are_beyond() -> None:
     held_out = drawn(1000, 2)
     found = fit(drawn(4000, 1), held_out)
-    assert int((found.distances(held_out) > found.limit).sum()) <= 1
+    assert 3 <= int((found.distances(held_out) > found.limit).sum()) <= 5
 
 
 def test_a_picture_is_judged_by_all_its_tiles() -> None:
@@ -74,5 +74,5 @@ def test_a_feature_that_never_varies_is_no_reason() -> None:
 def test_too_few_pictures_are_refused() -> None:
     with pytest.raises(ValueError, match="9 pictures and 1,000 held out: at least 10"):
         fit(drawn(9, 1), drawn(1000, 2))
-    with pytest.raises(ValueError, match="999 held out"):
-        fit(drawn(4000, 1), drawn(999, 2))
+    with pytest.raises(ValueError, match="199 held out"):
+        fit(drawn(4000, 1), drawn(199, 2))

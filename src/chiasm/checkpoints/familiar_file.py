@@ -20,8 +20,11 @@ from chiasm.models.familiarity import Familiarity
 FILE = "familiar.safetensors"
 
 
-def read_familiarity(folder: Path, vision_width: int) -> Familiarity | None:
-    """What `folder` says of a tower of this width; None where it has no such file. Raises `UserError` for another's."""
+def read_familiarity(folder: Path, vision_width: int, num_layers: int) -> Familiarity | None:
+    """What `folder` says of a tower of this width and depth; None where it has no such file.
+
+    Raises `UserError` for another's.
+    """
     path = folder / FILE
     if not path.is_file():
         return None
@@ -35,6 +38,7 @@ def read_familiarity(folder: Path, vision_width: int) -> Familiarity | None:
         "scales": (num_directions,),
         "rest": (1,),
         "limit": (1,),
+        **({"layer": (1,)} if "layer" in stored else {}),
     }
     if {name: tensor.shape for name, tensor in stored.items()} != shapes:
         raise UserError(
@@ -44,13 +48,19 @@ def read_familiarity(folder: Path, vision_width: int) -> Familiarity | None:
         )
     tensors = {name: tensor.read().float() for name, tensor in stored.items()}
     rest, limit = float(tensors.pop("rest")), float(tensors.pop("limit"))
-    return Familiarity(**tensors, rest=rest, limit=limit)
+    layer = float(tensors.pop("layer")) if "layer" in tensors else None
+    if layer is not None and not (0 <= layer <= num_layers and layer.is_integer()):
+        raise UserError(
+            f"{path}: layer {layer:g} is none of a tower with {num_layers}. Fit it anew: scripts/fit_familiarity.py"
+        )
+    return Familiarity(**tensors, rest=rest, limit=limit, layer=None if layer is None else int(layer))
 
 
 def write_familiarity(folder: Path, familiarity: Familiarity) -> Path:
     """Put the file into a checkpoint folder, and into its manifest where it has one; an older one is replaced."""
     tensors = {name: getattr(familiarity, name) for name in ("mean", "spread", "directions", "scales")}
-    numbers = {name: torch.tensor([getattr(familiarity, name)]) for name in ("rest", "limit")}
+    given = ("rest", "limit") if familiarity.layer is None else ("rest", "limit", "layer")
+    numbers = {name: torch.tensor([float(getattr(familiarity, name))]) for name in given}
     data = save({**{name: tensor.contiguous() for name, tensor in tensors.items()}, **numbers})
     path = folder / FILE
     with new_file(path) as file:

@@ -24,6 +24,7 @@ from chiasm.checkpoints.tensors import Stored
 from chiasm.checkpoints.writing import write
 from chiasm.errors import UserError
 from chiasm.models.llava import Llava
+from chiasm.models.vision import num_layers
 from chiasm.processing.processor import Processor
 
 _SMALL = 32_000_000  # parameters; ours: one of 5 million answers faster in float32, one of 135 million in bfloat16
@@ -61,7 +62,7 @@ def load(
         model = empty(described.config, dtype)
         fill(model, described.tensors, force=force, progress=progress)
         finish_checks()
-    familiarity = read_familiarity(folder, described.config.vision_width)
+    familiarity = read_familiarity(folder, described.config.vision_width, num_layers(model.vision_tower))
     return Checkpoint(model.to(device), described.processor, described.layout, described.manifest, familiarity)
 
 

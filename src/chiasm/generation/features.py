@@ -58,7 +58,8 @@ class Features:
             x_NPV = self._model.see(some)
             connected.append(self._model.connect(x_NPV))
             if self._familiarity is not None:
-                seen.append(x_NPV)
+                layer = self._familiarity.layer
+                seen.append(x_NPV if layer is None else self._model.see(some, layer))
         encoded = torch.cat(connected)
         if self._familiarity is not None:
             for key, x_NPV in zip(pixels, torch.split(torch.cat(seen), counts), strict=True):

@@ -67,13 +67,18 @@ class Llava(nn.Module):
         """pixels (tiles, 3, height, width) -> picture tokens (tiles, patches, language width)."""
         return self.connect(self.see(pixels_NCHW))
 
-    def see(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
-        """pixels (tiles, 3, height, width) -> the tower's features (tiles, patches, vision width)."""
+    def see(self, pixels_NCHW: torch.Tensor, layer: int | None = None) -> torch.Tensor:
+        """pixels (tiles, 3, height, width) -> the tower's features (tiles, patches, vision width).
+
+        Those the connector gets, or of another `layer`, then without the class token.
+        """
         weight = next(self.vision_tower.parameters())
         pixels_NCHW = pixels_NCHW.to(device=weight.device, dtype=weight.dtype)
         # No graph is kept through a frozen tower: its activations are most of stage 1's memory.
         trains = torch.is_grad_enabled() and any(p.requires_grad for p in self.vision_tower.parameters())
         with torch.set_grad_enabled(trains):
+            if layer is not None:
+                return vision.features(self.vision_tower, pixels_NCHW, layer, class_token=False)
             return vision.features(self.vision_tower, pixels_NCHW, self.config.feature_layer, self.config.class_token)
 
     def connect(self, x_NPD: torch.Tensor) -> torch.Tensor:

@@ -53,6 +53,12 @@ def num_layers_to_run(feature_layer: int, num_layers: int) -> int:
     return count
 
 
+def num_layers(tower: nn.Module) -> int:
+    """How many encoder layers the tower has."""
+    modules: Any = tower
+    return len(modules.encoder.layers)
+
+
 def features(tower: nn.Module, pixels_NCHW: torch.Tensor, feature_layer: int, class_token: bool) -> torch.Tensor:
     """pixels (tiles, 3, height, width), normalised -> features (tiles, patches, width) of the selected layer.
 
@@ -63,8 +69,7 @@ def features(tower: nn.Module, pixels_NCHW: torch.Tensor, feature_layer: int, cl
     x_NPD: torch.Tensor = modules.embeddings(pixels_NCHW)
     if hasattr(tower, "pre_layrnorm"):  # CLIP normalises its embeddings; the name is spelt so in every checkpoint
         x_NPD = modules.pre_layrnorm(x_NPD)
-    layers = modules.encoder.layers
-    for layer in layers[: num_layers_to_run(feature_layer, len(layers))]:
+    for layer in modules.encoder.layers[: num_layers_to_run(feature_layer, num_layers(tower))]:
         x_NPD = layer(x_NPD, None)
     if has_class_token(tower) and not class_token:
         x_NPD = x_NPD[:, 1:]

@@ -5,9 +5,10 @@ The papers begin with a tower that can see and a language model that can talk. H
 in English and Chinese, about scenes told in words). Then come the two stages of LLaVA, unchanged: `align` trains the
 connector alone on descriptions, `instruct` connector and language model on the mixture. `practice` goes on with short
 questions that do not give each other away: a model from nothing has to be made to look. Then come drills, a skill each,
-with some practice in between, and `together`, in which everything is asked; both once more, as both were cut off too
-early. Which of two pictures has a thing is learnt by itself, too, and then everything together once more. Sizes and
-rates chosen by us.
+with some practice in between, and `together`, in which everything is asked; `sides` and `together` come once more, as
+they were cut off too early. Which of two pictures has a thing is learnt by itself, too, and then everything together
+once more. Captions leave out much that boxes tell: so the tower alone learns from boxes (`patches`), and connector and
+language model follow it. At the end nothing is frozen (`all_parts`), as in LLaVA-1.6. Sizes and rates chosen by us.
 """
 
 from __future__ import annotations
@@ -115,16 +116,12 @@ def recipe(world: str = _WORLD) -> Recipe:
             "together_again": _questions(f"{drills}/together_train.json", images, epochs=0.75),
             "pairs": _questions(f"{drills}/pairs_train.json", images, epochs=0.5),
             "together_longer": _questions(f"{drills}/together_train.json", images, epochs=0.7),
-            "patches": Stage(
-                trains=("vision",),
-                objective="patches",
-                data=Data(records=f"{annotations}/instances_train.json", images=images),
-                batch_size=64,
-                epochs=4,
-                optim=Optim(lr=1e-3, betas=(0.9, 0.98), weight_decay=0.05),
-            ),
-            "words": _questions(f"{drills}/words_train.json", images, epochs=0.6),
-            "all_together": _questions(f"{drills}/together_train.json", images, epochs=0.7),
+            "patches": _patches(f"{annotations}/instances_train.json", images, epochs=4),
+            "patches_again": _patches(f"{annotations}/instances_train.json", images, epochs=2.4),
+            "words": _questions(f"{drills}/words_train.json", images, epochs=0.4),
+            "all_together": _questions(f"{drills}/together_train.json", images, epochs=0.65),
+            "all_parts": _nothing_frozen(f"{drills}/together_train.json", images, epochs=0.45),
+            "all_parts_again": _nothing_frozen(f"{drills}/together_train.json", images, epochs=0.45),
         },
         save_every=500,
     )
@@ -143,4 +140,24 @@ def _questions(records: str, images: str, epochs: float) -> Stage:
         row_length=2048,
         features="cache",
         optim=Optim(lr=7e-4, betas=(0.9, 0.98)),
+    )
+
+
+def _nothing_frozen(records: str, images: str, epochs: float) -> Stage:
+    """The same for all parts; the tower, which has learnt more than they, more slowly."""
+    questions = _questions(records, images, epochs)
+    optim = Optim(lr=5e-4, lr_by_part={"vision": 2e-4}, betas=(0.9, 0.98))
+    changes = {"trains": ("vision", "connector", "language"), "features": "computed", "optim": optim}
+    return questions.model_copy(update=changes)
+
+
+def _patches(instances: str, images: str, epochs: float) -> Stage:
+    """The tower alone, on boxes and what is said of them."""
+    return Stage(
+        trains=("vision",),
+        objective="patches",
+        data=Data(records=instances, images=images),
+        batch_size=64,
+        epochs=epochs,
+        optim=Optim(lr=1e-3, betas=(0.9, 0.98), weight_decay=0.05),
     )

@@ -17,9 +17,12 @@ from chiasm.backends.light import LightChatModel, Unsupported
 from chiasm.backends.local import LocalChatModel
 from chiasm.backends.local_prompts import UnansweredError
 from chiasm.chat import ChatModel, Delta, Sampling, collect
+from chiasm.checkpoints import load as load_checkpoint
+from chiasm.checkpoints import write_familiarity
 from chiasm.cli.token_counts import count
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
+from chiasm.models.familiarity import Familiarity
 from chiasm.scenes.drawing.compose import draw
 from chiasm.scenes.placing import sample_scene
 from tests.backends.light.folders import random_assistant
@@ -168,7 +171,7 @@ def test_only_the_bundled_assistant_as_it_is_opens_light(tmp_path: Path, monkeyp
         open_model(base_url="http://127.0.0.1", light=True)
 
 
-@pytest.mark.parametrize("change", ["kind", "pictures", "words", "processor", "tensors"])
+@pytest.mark.parametrize("change", ["kind", "pictures", "words", "processor", "layer", "tensors"])
 def test_of_another_kind_it_leaves_to_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     folder = random_assistant(tmp_path / "assistant")
     if change == "kind":
@@ -180,6 +183,11 @@ def test_of_another_kind_it_leaves_to_torch(tmp_path: Path, monkeypatch: pytest.
     elif change == "processor":
         (folder / "processor.json").unlink()
         (folder / "manifest.json").unlink()
+    elif change == "layer":  # the last of the tower, which is not run here
+        stats = 2 * tiny.VISION["hidden_size"]
+        gaussian = torch.zeros(stats), torch.ones(stats), torch.eye(stats)[:3], torch.ones(3), 1.0, 1.0
+        write_familiarity(folder, Familiarity(*gaussian, layer=tiny.VISION["num_hidden_layers"]))
+        assert load_checkpoint(folder, progress=False).familiarity is not None
     else:
         weights = load_file(folder / "model.safetensors")
         save_file({**weights, "language_model.model.layers.0.strange.weight": torch.ones(2)}, folder / "other")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from chiasm.backends.light.shape import TowerShape, Unsupported
 from chiasm.backends.light.weights import Floats, Weights
 
 FILE = "familiar.safetensors"
@@ -25,9 +26,10 @@ class Familiar:
     scales: Floats
     rest: float
     limit: float
+    layer: int | None = None
 
     def is_unfamiliar(self, x_NPV: Floats) -> bool:
-        """Whether a picture of N tiles is unlike the familiar ones, from the tower's features of it."""
+        """Whether a picture of N tiles is unlike the familiar ones, from what `layer` makes of it."""
         # What is no number is like nothing.
         return not self.distance(x_NPV) <= self.limit
 
@@ -40,13 +42,16 @@ class Familiar:
         return float((np.square(along_K / self.scales).sum() + beyond / self.rest**2) ** 0.5)
 
 
-def read_familiar(folder: Path, vision_width: int) -> Familiar | None:
-    """What `folder` says; None where it has no such file. Raises `Unsupported` for one of another tower."""
+def read_familiar(folder: Path, tower: TowerShape) -> Familiar | None:
+    """What `folder` says; None where it has no such file. Raises `Unsupported` for one of another tower.
+
+    Or of a layer that is not run here.
+    """
     path = folder / FILE
     if not path.is_file():
         return None
     stored = Weights(path)
-    num_stats, num_directions = 2 * vision_width, stored.shape("scales")[0] if stored.shape("scales") else 0
+    num_stats, num_directions = 2 * tower.width, stored.shape("scales")[0] if stored.shape("scales") else 0
     return Familiar(
         mean=stored.take("mean", num_stats),
         spread=stored.take("spread", num_stats),
@@ -54,4 +59,12 @@ def read_familiar(folder: Path, vision_width: int) -> Familiar | None:
         scales=stored.take("scales", num_directions),
         rest=float(stored.take("rest", 1)[0]),
         limit=float(stored.take("limit", 1)[0]),
+        layer=_layer(stored, tower.num_layers) if "layer" in stored.names else None,
     )
+
+
+def _layer(stored: Weights, num_layers: int) -> int:
+    layer = float(stored.take("layer", 1)[0])
+    if not (0 <= layer <= num_layers and layer.is_integer()):
+        raise Unsupported(f"layer {layer:g} of a tower that is run up to {num_layers}")
+    return int(layer)

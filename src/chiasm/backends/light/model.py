@@ -71,7 +71,7 @@ class LightChatModel:
             decoder = Decoder(weights, shape.decoder)
             if left := [name for name in weights.names if not is_left_out(name, shape.tower.num_layers)]:
                 raise Unsupported(f"{folder} has tensors that are not known here: {', '.join(sorted(left)[:5])}")
-            familiar = read_familiar(folder, shape.tower.width)
+            familiar = read_familiar(folder, shape.tower)
             check.finish()
         return cls(tower, decoder, processor, familiar)
 
@@ -145,12 +145,20 @@ class LightChatModel:
         self._contents.extend(contents)
         return logits_V
 
+    def _is_unfamiliar(self, opened: Opened, x_NPV: Floats) -> bool:
+        familiar = self._familiar
+        if familiar is None:
+            return False
+        return familiar.is_unfamiliar(
+            x_NPV if familiar.layer is None else self.tower.see(opened.pixels, familiar.layer)
+        )
+
     def _see(self, key: str, opened: Opened) -> None:
         """Let a picture's tokens be among those kept, as the one used last."""
         if key not in self._seen:
             x_NPV = self.tower.see(opened.pixels)
             x_PD = self.tower.connect(x_NPV).reshape(-1, self.decoder.shape.width)
-            self._seen[key] = x_PD, self._familiar is not None and self._familiar.is_unfamiliar(x_NPV)
+            self._seen[key] = x_PD, self._is_unfamiliar(opened, x_NPV)
         self._seen.move_to_end(key)
 
 

@@ -78,15 +78,18 @@ class Tower:
         self._connector1 = _linear(weights, f"{_CONNECTOR}linear_1", width, language_width)
         self._connector2 = _linear(weights, f"{_CONNECTOR}linear_2", language_width, language_width)
 
-    def see(self, pixels_NCHW: Floats) -> Floats:
-        """pixels (N, 3, height, width), normalised -> features (N, P, V), without the class token."""
-        return np.stack([self._see_tile(tile) for tile in pixels_NCHW])
+    def see(self, pixels_NCHW: Floats, layer: int | None = None) -> Floats:
+        """pixels (N, 3, height, width), normalised -> features (N, P, V) of the selected layer, or of an earlier one.
+
+        Without the class token.
+        """
+        return np.stack([self._see_tile(tile, layer) for tile in pixels_NCHW])
 
     def connect(self, x_NPV: Floats) -> Floats:
         """Features (N, P, V) -> picture tokens (N, P, D)."""
         return self._connector2(gelu(self._connector1(x_NPV)))
 
-    def _see_tile(self, tile: Floats) -> Floats:
+    def _see_tile(self, tile: Floats, layer: int | None) -> Floats:
         patch = self._shape.patch_size
         side = self._shape.size // patch
         # The convolution strides by its own width, so it is a product with every patch laid flat.
@@ -94,8 +97,8 @@ class Tower:
         flat = whole.transpose(1, 3, 0, 2, 4).reshape(side * side, -1)
         x_PV = flat @ self._patches.reshape(self._shape.width, -1).T
         x_TV = self._norm(np.concatenate([self._class_token[None], x_PV]) + self._positions)
-        for layer in self._layers:
-            x_TV = layer(x_TV, self._shape.num_heads)
+        for block in self._layers[:layer]:
+            x_TV = block(x_TV, self._shape.num_heads)
         return x_TV[1:]
 
 

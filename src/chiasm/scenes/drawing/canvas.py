@@ -98,7 +98,7 @@ class Pen:
         self._w, self._h = max(width, 1) * OVERSAMPLING, max(height, 1) * OVERSAMPLING
         self._mirrored, self.style, self.night = mirrored, style, night
         self._dimmed = night
-        # A drawn pixel is covered wholly or not at all, so its colour is as if multiplied by its coverage already.
+        # RGBa: colours multiplied by coverage. Shapes cover a pixel wholly or not at all, and writing is blended in.
         self._image = Image.new("RGBa", (self._w, self._h), (0, 0, 0, 0))
         self._draw = ImageDraw.Draw(self._image)
 

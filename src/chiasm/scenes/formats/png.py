@@ -1,7 +1,7 @@
 """Pictures as PNG files, written fast. Knows pixels only.
 
 Pillow's writer tries five filters on every row; on grainy pictures that took longer than drawing them (2 to 10 ms at
-224 pixels, where this takes 1). Unfiltered rows make files no larger than its own at the same speed of zlib.
+224 pixels, where this takes 1). Unfiltered rows make files no larger than Pillow's at the same level of zlib.
 """
 
 from __future__ import annotations
