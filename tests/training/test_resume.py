@@ -138,11 +138,15 @@ def test_a_signal_saves_and_the_run_goes_on(
             if (metrics["stage"], metrics["step"]) == ("instruct", 5):
                 os.kill(os.getpid(), number)
 
-    recipe, before = _recipe(micro_world, place), signal.getsignal(number)
-    with pytest.raises(Interrupted, match=number.name) as stopped:
-        run(recipe, tmp_path / "run", reporter=Asking())
+    recipe = _recipe(micro_world, place)
+    before = signal.signal(number, signal.default_int_handler)  # the suite itself may be run under `nohup`
+    try:
+        with pytest.raises(Interrupted, match=number.name) as stopped:
+            run(recipe, tmp_path / "run", reporter=Asking())
+        assert signal.getsignal(number) == signal.default_int_handler
+    finally:
+        signal.signal(number, before)
     assert stopped.value.signal_number == number
-    assert signal.getsignal(number) == before
     saved = state.newest_first(tmp_path / "run" / "checkpoints", "instruct")
     assert saved[0].name == "instruct-0000005"
     recorder = micro.Recorder()
