@@ -144,7 +144,7 @@ def _questions(records: str, images: str, epochs: float) -> Stage:
 
 
 def _nothing_frozen(records: str, images: str, epochs: float) -> Stage:
-    """The same for all parts; the tower, which has learnt more than they, more slowly."""
+    """Short questions for all parts at once; the tower learns more slowly than the others."""
     questions = _questions(records, images, epochs)
     optim = Optim(lr=5e-4, lr_by_part={"vision": 2e-4}, betas=(0.9, 0.98))
     changes = {"trains": ("vision", "connector", "language"), "features": "computed", "optim": optim}
