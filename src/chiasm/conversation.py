@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import mimetypes
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
 from chiasm.errors import UserError
+from chiasm.picture_url import picture_url
 
 Role = Literal["system", "user", "assistant"]
 
@@ -90,10 +90,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Turns in order; at most one system turn, and it comes first. `id` names the record it was read from."""
+    """Turns in order; at most one system turn, and it comes first. `id` names the record it was read from.
+
+    `apart`: the questions were asked one by one, each as if alone, about the pictures of the first turn.
+    """
 
     messages: tuple[Message, ...]
     id: str | None = None
+    apart: bool = False
 
     @property
     def images(self) -> tuple[Image, ...]:
@@ -136,7 +140,24 @@ class Conversation:
     def said(self, role: Role, *parts: Part | str) -> Conversation:
         """This conversation with one more turn; strings are text."""
         as_parts = tuple(Text(part) if isinstance(part, str) else part for part in parts)
-        return Conversation((*self.messages, Message(role, as_parts)), self.id)
+        return replace(self, messages=(*self.messages, Message(role, as_parts)))
+
+    def each_alone(self) -> tuple[Conversation, ...]:
+        """Each question with its answer as a conversation of its own: the same system turn, the same pictures.
+
+        Raises `RecordError` for a picture after the first question.
+        """
+        before, turns = self.messages[: -len(self.turns)], self.turns
+        if any(turn.images for turn in turns[1:]):
+            raise RecordError("picture amid turns", "questions asked apart share the pictures of the first alone")
+        shown = turns[0].images if turns else ()
+        alone = []
+        for begin in range(0, len(turns), 2):
+            asked = turns[begin]
+            if begin:
+                asked = Message("user", (*shown, *asked.parts)).with_pictures_first()
+            alone.append(Conversation((*before, asked, *turns[begin + 1 : begin + 2]), self.id))
+        return tuple(alone)
 
     # ---- LLaVA's JSON --------------------------------------------------------------------------------------------
 
@@ -174,7 +195,10 @@ class Conversation:
             else:
                 messages.append(_marked(value, waiting))
         identity = record.get("id")
-        conversation = cls(tuple(messages), None if identity is None else encodable(str(identity), "'id'"))
+        apart = record.get("apart", False)
+        if not isinstance(apart, bool):
+            raise RecordError("apart field", f"'apart' must be true or false, not {_kind(apart)}")
+        conversation = cls(tuple(messages), None if identity is None else encodable(str(identity), "'id'"), apart)
         conversation.check_turns()
         return conversation
 
@@ -200,6 +224,8 @@ class Conversation:
         record: dict[str, object] = {} if self.id is None else {"id": self.id}
         if names:
             record["image"] = names[0] if len(names) == 1 else names
+        if self.apart:
+            record["apart"] = True
         return {**record, "conversations": turns}
 
     # ---- OpenAI's chat messages ----------------------------------------------------------------------------------
@@ -228,7 +254,7 @@ class Conversation:
             content: list[dict[str, object]] = []
             for part in message.parts:
                 if isinstance(part, Image):
-                    content.append({"type": "image_url", "image_url": {"url": _url_of(part)}})
+                    content.append({"type": "image_url", "image_url": {"url": picture_url(part.source)}})
                 elif part.text.strip("\n"):  # a lone newline is our own separator between picture and text
                     content.append({"type": "text", "text": part.text.strip("\n")})
             written.append({"role": message.role, "content": content})
@@ -371,28 +397,3 @@ def _data_url_bytes(url: str, where: str) -> bytes:
     if not data:
         raise RecordError("image field", f"{where}: the data URL holds no bytes")
     return data
-
-
-def _url_of(image: Image) -> str:
-    source = image.source
-    if isinstance(source, str) and "://" in source:
-        return source
-    if isinstance(source, str | Path):
-        kind = mimetypes.guess_type(str(source))[0] or "image/png"
-        try:
-            data = Path(source).read_bytes()
-        except OSError as error:
-            raise UserError(f"cannot read the picture {source}: {error.strerror}") from None
-    elif isinstance(source, bytes):
-        kind, data = _kind_of_bytes(source), source
-    else:
-        raise UserError(f"a picture must be a path or bytes to be sent, not {type(source).__name__}. Save it first")
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def _kind_of_bytes(data: bytes) -> str:
-    """The media type by the first bytes; what receives it looks at the content anyway."""
-    for start, kind in ((b"\xff\xd8", "image/jpeg"), (b"GIF8", "image/gif"), (b"RIFF", "image/webp")):
-        if data.startswith(start):
-            return kind
-    return "image/png"

@@ -15,6 +15,7 @@ from chiasm.models.language import build_language, decoder
 from tests.models.test_llava import CLIP, IMAGE, LLAMA, OTHERS, ours
 
 LENGTHS = [5, 1, 150, 3]  # one longer than a block of queries
+NONE = torch.empty(0, dtype=torch.int64)  # no document goes on from another
 
 
 def embedded(length: int = sum(LENGTHS), width: int = 48) -> torch.Tensor:
@@ -46,9 +47,9 @@ def test_equal_to_attention_of_each_document_alone(
     total, bounds = sum(LENGTHS), documents.boundaries(LENGTHS)
     q, k, v = (torch.randn(h, total, 16, requires_grad=True) for h in (heads[0], heads[1], heads[1]))
     upstream = torch.randn(total, heads[0], 16)
-    mine, kept = torch.ops.chiasm.documents(q, k, v, bounds, 0.3, True)
+    mine, kept = torch.ops.chiasm.documents(q, k, v, bounds, NONE, 0.3, True)
     assert bool(len(kept)) == bool(longest)
-    assert not len(torch.ops.chiasm.documents(q, k, v, bounds, 0.3, False)[1])
+    assert not len(torch.ops.chiasm.documents(q, k, v, bounds, NONE, 0.3, False)[1])
     alone = [
         F.scaled_dot_product_attention(q[:, a:b], k[:, a:b], v[:, a:b], is_causal=True, scale=0.3, enable_gqa=True)
         for a, b in pairwise(bounds)
@@ -68,7 +69,7 @@ def test_narrow_heads_are_attended_in_float32(autocast: bool) -> None:
     for width, is_exact in ((documents.NARROW, True), (64, False)):
         draw = torch.Generator().manual_seed(0)
         whole = [torch.randn(1, 2, sum(LENGTHS), width, generator=draw).bfloat16() for _ in range(3)]
-        exact, _ = torch.ops.chiasm.documents(*(x[0].float() for x in whole), bounds, width**-0.5, False)
+        exact, _ = torch.ops.chiasm.documents(*(x[0].float() for x in whole), bounds, NONE, width**-0.5, False)
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             mine, _ = documents.attend(
                 torch.nn.Module(), *(x.to(dtype) for x in whole), None, **{documents.BOUNDARIES: bounds}
@@ -80,8 +81,9 @@ def test_narrow_heads_are_attended_in_float32(autocast: bool) -> None:
 def test_the_operator_keeps_torchs_rules() -> None:
     """Schema, shapes without data, gradients registered: what compilers rely on."""
     q, k, v = (torch.randn(h, 6, 4, requires_grad=True) for h in (2, 1, 1))
-    for keep in (True, False):
-        torch.library.opcheck(torch.ops.chiasm.documents.default, (q, k, v, torch.tensor([0, 4, 6]), 0.5, keep))
+    for after, keep in ((NONE, True), (torch.tensor([-1, 0]), True), (NONE, False)):
+        arguments = (q, k, v, torch.tensor([0, 4, 6]), after, 0.5, keep)
+        torch.library.opcheck(torch.ops.chiasm.documents.default, arguments)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "checkpointed"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from chiasm.conversation import Conversation, RecordError
@@ -31,7 +31,7 @@ class ConversationFile:
     def __getitem__(self, index: int) -> Conversation:
         """The conversation at `index`; raises `RecordError` where the record is none."""
         conversation = Conversation.from_llava(self.records[index], self.images)
-        return conversation if conversation.id is not None else Conversation(conversation.messages, f"#{index}")
+        return conversation if conversation.id is not None else replace(conversation, id=f"#{index}")
 
     def name(self, index: int) -> str:
         """What people call the record: its id, else its position. Always writable as UTF-8."""

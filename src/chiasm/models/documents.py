@@ -1,5 +1,8 @@
 """Attention of a packed row: several documents one behind the other, each attending only to itself.
 
+A document may also go on from an earlier one: it sees that and itself, but none of the others that do. So what many
+questions share, a picture say, is computed once.
+
 Registered with transformers as an attention function, so that every family that goes through its interface works; the
 documents' boundaries are handed in at every forward. No mask is ever made. On a CPU a document is attended in blocks of
 queries by matrix products, which in bfloat16 take about a third of the time of SDPA's own kernel there; on CUDA the
@@ -18,12 +21,14 @@ from itertools import pairwise
 from typing import Any, cast
 
 import torch
+from torch.nn import functional as F
 from transformers import AttentionInterface
 
 from chiasm.errors import UserError
 
 NAME = "chiasm_documents"  # under which transformers knows the function
 BOUNDARIES = "chiasm_documents"  # the keyword by which the boundaries reach it through the decoder
+AFTER = "chiasm_after"  # and which document each goes on from
 QUERIES = 128  # of a block; ours, measured: larger ones compute more of what no query may see
 # Tokens of a document whose weights wait for the backward pass and are not computed again there: for each head and
 # layer as many numbers as half the square of its length. Ours.
@@ -40,9 +45,11 @@ def boundaries(lengths: list[int]) -> torch.Tensor:
     return torch.tensor([0, *lengths]).cumsum(0)
 
 
-def positions(bounds: torch.Tensor) -> torch.Tensor:
-    """Each token's place in its own document: (1, T)."""
+def positions(bounds: torch.Tensor, after: torch.Tensor | None = None) -> torch.Tensor:
+    """Each token's place in its own document, behind the one it goes on from: (1, T)."""
     starts, lengths = bounds[:-1], bounds.diff()
+    if after is not None:
+        starts = starts - torch.where(after >= 0, lengths[after], 0)
     return (torch.arange(int(bounds[-1]), device=bounds.device) - starts.repeat_interleave(lengths))[None]
 
 
@@ -96,12 +103,17 @@ def attend(
         raise ValueError(f"packed rows are attended causally and no other way, got {what}")
     if key.shape[2] != query.shape[2]:
         raise ValueError(f"a packed row of {query.shape[2]} tokens cannot extend a cache to {key.shape[2]}")
+    after: torch.Tensor | None = kwargs.get(AFTER)
+    if after is None:
+        after = bounds.new_empty(0)
     scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
     device = query.device.type
     # Autocast knows nothing of our operator; torch's own attention is computed in autocast's type.
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
     query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
     if query.is_cuda:
+        if len(after):
+            return _by_mask(query, key, value, seen(bounds, after), scale), None
         return _on_cuda(query, key, value, bounds, scale)[None], None
     # A compiler wants to know sizes ahead, and how much is kept depends on the documents.
     learns = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
@@ -109,7 +121,7 @@ def attend(
     if query.shape[-1] <= NARROW:
         query, key, value = query.float(), key.float(), value.float()
     with torch.autocast(device, enabled=False):  # in the type it is given
-        x, _ = torch.ops.chiasm.documents(query[0], key[0], value[0], bounds, scale, keep)
+        x, _ = torch.ops.chiasm.documents(query[0], key[0], value[0], bounds, after, scale, keep)
     return cast("torch.Tensor", x)[None].to(dtype), None
 
 
@@ -137,37 +149,68 @@ def _on_cuda(
     return cast("torch.Tensor", x)
 
 
+def seen(bounds: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
+    """Which keys each query sees: (T, T) of truth. What everything else here does without."""
+    documents = torch.arange(len(after), device=bounds.device).repeat_interleave(bounds.diff())
+    own_TT = documents[:, None] == documents
+    earlier_TT = after[documents][:, None] == documents
+    return (own_TT | earlier_TT).tril()
+
+
+def _by_mask(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, seen_TT: torch.Tensor, scale: float
+) -> torch.Tensor:
+    """torch's own attention under a mask (1, T, H, K). Flash attention knows no documents that go on from others."""
+    shared = query.shape[1] > key.shape[1]
+    x = F.scaled_dot_product_attention(query, key, value, attn_mask=seen_TT, scale=scale, enable_gqa=shared)
+    return x.transpose(1, 2)
+
+
 # One operator for torch: its inside is no concern of autograd or of a compiler.
 @torch.library.custom_op("chiasm::documents", mutates_args=())
 def _documents(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: torch.Tensor, scale: float, keep: bool
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    bounds: torch.Tensor,
+    after: torch.Tensor,
+    scale: float,
+    keep: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """query (H, T, K), key and value (G, T, K), bounds (D + 1,) -> (T, H, K), and the weights of short documents.
 
-    The weights, block by block in one row, are for the backward pass: empty unless there will be one (`keep`).
+    `after` (D,) may be empty. The weights, block by block in one row, are for the backward pass: empty unless there
+    will be one (`keep`).
     """
     num_heads, length, width = query.shape
     groups = key.shape[0]
     out = query.new_empty(length, num_heads, width)
     by_group = out.view(length, groups, -1, width)
-    kept = query.new_empty(sum(num_heads * block.num_weights for block in _blocks(bounds) if keep and block.short))
+    blocks = list(_blocks(bounds, after))
+    kept = query.new_empty(sum(num_heads * block.num_weights for block in blocks if keep and block.short))
     later, query = _later(query), query * scale
     used = 0
-    for block in _blocks(bounds):
+    for block in blocks:
         size = num_heads * block.num_weights
         place = None
         if keep and block.short:
             place = kept[used : used + size].view(groups, -1, block.num_keys)
             used += size
-        p_GMS = _weights(_rows(query, groups, block), key[:, block.keys], block.masked(later), place)
-        x_GMK = torch.bmm(p_GMS, value[:, block.keys])
+        p_GMS = _weights(_rows(query, groups, block), block.keys(key), block.masked(later), place)
+        x_GMK = torch.bmm(p_GMS, block.keys(value))
         by_group[block.queries] = x_GMK.view(groups, -1, block.num_queries, width).permute(2, 0, 1, 3)
     return out, kept
 
 
 @_documents.register_fake
 def _(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: torch.Tensor, scale: float, keep: bool
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    bounds: torch.Tensor,
+    after: torch.Tensor,
+    scale: float,
+    keep: bool,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     num_kept = torch.library.get_ctx().new_dynamic_size() if keep else 0
     return query.new_empty(query.shape[1], query.shape[0], query.shape[2]), query.new_empty(num_kept)
@@ -180,6 +223,7 @@ def _documents_backward(
     key: torch.Tensor,
     value: torch.Tensor,
     bounds: torch.Tensor,
+    after: torch.Tensor,
     kept: torch.Tensor,
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -192,19 +236,20 @@ def _documents_backward(
     by_group = d_query.view(groups, -1, query.shape[1], width)
     later, query = _later(query), query * scale
     used = 0
-    for block in _blocks(bounds):
-        seen, size = block.keys, len(query) * block.num_weights
+    for block in _blocks(bounds, after):
+        size = len(query) * block.num_weights
+        k_GSK, v_GSK = block.keys(key), block.keys(value)
         q_GMK, g_GMK = _rows(query, groups, block), _rows(grad, groups, block)
         if block.short and len(kept):
             p_GMS = kept[used : used + size].view(groups, -1, block.num_keys)
             used += size
         else:
-            p_GMS = _weights(q_GMK, key[:, seen], block.masked(later))
-        d_value[:, seen] += torch.bmm(p_GMS.transpose(1, 2), g_GMK)
-        d_p_GMS = torch.bmm(g_GMK, value[:, seen].transpose(1, 2))
+            p_GMS = _weights(q_GMK, k_GSK, block.masked(later))
+        block.add(d_value, torch.bmm(p_GMS.transpose(1, 2), g_GMK))
+        d_p_GMS = torch.bmm(g_GMK, v_GSK.transpose(1, 2))
         d_s_GMS = torch._softmax_backward_data(d_p_GMS, p_GMS, -1, p_GMS.dtype)
-        d_key[:, seen] += torch.bmm(d_s_GMS.transpose(1, 2), q_GMK)
-        by_group[:, :, block.queries] = torch.bmm(d_s_GMS, key[:, seen]).view(groups, -1, block.num_queries, width)
+        block.add(d_key, torch.bmm(d_s_GMS.transpose(1, 2), q_GMK))
+        by_group[:, :, block.queries] = torch.bmm(d_s_GMS, k_GSK).view(groups, -1, block.num_queries, width)
     return d_query.mul_(scale), d_key.to(key.dtype), d_value.to(value.dtype)
 
 
@@ -215,6 +260,7 @@ def _(
     key: torch.Tensor,
     value: torch.Tensor,
     bounds: torch.Tensor,
+    after: torch.Tensor,
     kept: torch.Tensor,
     scale: float,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -223,13 +269,14 @@ def _(
 
 def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, torch.Tensor]) -> None:
     ctx.mark_non_differentiable(output[1])
-    ctx.save_for_backward(*inputs[:4], output[1])
-    ctx.scale = inputs[4]
+    ctx.set_materialize_grads(False)  # of the weights: as many zeros were a tenth of a step
+    ctx.save_for_backward(*inputs[:5], output[1])
+    ctx.scale = inputs[5]
 
 
 def _backward(ctx: Any, grad: torch.Tensor, _: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
     d_query, d_key, d_value = torch.ops.chiasm.documents_backward(grad, *ctx.saved_tensors, ctx.scale)
-    return d_query, d_key, d_value, None, None, None
+    return d_query, d_key, d_value, None, None, None, None
 
 
 _documents.register_autograd(_backward, setup_context=_keep)
@@ -237,28 +284,34 @@ _documents.register_autograd(_backward, setup_context=_keep)
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Queries of a document that is `length` tokens long, and the keys they may see: those up to the last query."""
+    """Queries `begin` to `end`, and the keys they may see: from `first` on up to the last query, and `shared` ones.
+
+    The queries are of one document, `first` to `last`; or of several whole ones, as long as `lengths` says, that all go
+    on from the shared keys.
+    """
 
     first: int
     begin: int
     end: int
-    length: int
+    last: int
+    shared: slice
+    lengths: tuple[int, ...] = ()
 
     @property
     def queries(self) -> slice:
         return slice(self.begin, self.end)
 
     @property
-    def keys(self) -> slice:
-        return slice(self.first, self.end)
-
-    @property
     def num_queries(self) -> int:
         return self.end - self.begin
 
     @property
+    def num_shared(self) -> int:
+        return int(self.shared.stop - self.shared.start)
+
+    @property
     def num_keys(self) -> int:
-        return self.end - self.first
+        return self.num_shared + self.end - self.first
 
     @property
     def num_weights(self) -> int:
@@ -268,17 +321,55 @@ class _Block:
     @property
     def short(self) -> bool:
         """Whether its document's weights are few enough to be kept."""
-        return self.length <= LONGEST_KEPT
+        return self.num_shared + self.last - self.first <= LONGEST_KEPT
+
+    def keys(self, x: torch.Tensor) -> torch.Tensor:
+        """Of keys or values (G, T, K) those it may see (G, S, K)."""
+        if not self.num_shared:
+            return x[:, self.first : self.end]
+        if self.shared.stop == self.first:
+            return x[:, self.shared.start : self.end]
+        return torch.cat([x[:, self.shared], x[:, self.first : self.end]], 1)
+
+    def add(self, x: torch.Tensor, seen_GSK: torch.Tensor) -> None:
+        """Add to those it may see."""
+        x[:, self.shared] += seen_GSK[:, : self.num_shared]
+        x[:, self.first : self.end] += seen_GSK[:, self.num_shared :]
 
     def masked(self, later_NN: torch.Tensor) -> torch.Tensor:
-        return later_NN[: self.num_queries, : self.num_queries]
+        """Which of its own tokens (the last N keys) each query may not see (N, N)."""
+        hidden_NN = later_NN[: self.num_queries, : self.num_queries]
+        if len(self.lengths) < 2:
+            return hidden_NN
+        lengths = torch.tensor(self.lengths)
+        document = torch.arange(len(lengths)).repeat_interleave(lengths)
+        return hidden_NN | (document[:, None] != document)
 
 
-def _blocks(bounds: torch.Tensor) -> Iterator[_Block]:
+def _blocks(bounds: torch.Tensor, after: torch.Tensor) -> Iterator[_Block]:
+    """In the order of the row. Short documents that go on from the same one share a block."""
     edges = bounds.tolist()
-    for first, last in pairwise(edges):
+    goes_on = after.tolist() or [-1] * (len(edges) - 1)
+    waiting: list[int] = []  # neighbouring documents for one block
+
+    def together() -> Iterator[_Block]:
+        if waiting:
+            begin, end, root = edges[waiting[0]], edges[waiting[-1] + 1], goes_on[waiting[0]]
+            lengths = tuple(edges[each + 1] - edges[each] for each in waiting)
+            yield _Block(begin, begin, end, end, slice(edges[root], edges[root + 1]), lengths)
+            waiting.clear()
+
+    for number, (first, last) in enumerate(pairwise(edges)):
+        root = goes_on[number]
+        if waiting and (goes_on[waiting[0]] != root or last - edges[waiting[0]] > QUERIES):
+            yield from together()
+        if root >= 0 and last - first <= QUERIES:
+            waiting.append(number)
+            continue
+        shared = slice(edges[root], edges[root + 1]) if root >= 0 else slice(0, 0)
         for begin in range(first, last, QUERIES):
-            yield _Block(first, begin, min(begin + QUERIES, last), last - first)
+            yield _Block(first, begin, min(begin + QUERIES, last), last, shared)
+    yield from together()
 
 
 def _rows(x: torch.Tensor, groups: int, block: _Block) -> torch.Tensor:

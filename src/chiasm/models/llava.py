@@ -112,6 +112,7 @@ class Llava(nn.Module):
         logits_to_keep: int = 0,
         features: torch.Tensor | None = None,
         bounds: torch.Tensor | None = None,
+        after: torch.Tensor | None = None,
     ) -> LlavaOutput:
         """input_ids (B, T), pixels (N, 3, height, width) of all pictures in reading order -> logits and loss.
 
@@ -120,7 +121,8 @@ class Llava(nn.Module):
 
         `features` (N, P, vision width), what the tower makes of the pixels, may stand in their place. `bounds`
         (documents + 1,) says where the documents of a packed row (B = 1) begin and where the last one ends; each then
-        attends only to itself, which must happen inside `documents.attending`.
+        attends only to itself, which must happen inside `documents.attending`. `after` (documents,) says which of them
+        go on from an earlier one, and see that too; -1 for those that do not.
         """
         if features is not None and len(features):
             x_BTD = self.embed(input_ids, self.connect(features))
@@ -128,7 +130,7 @@ class Llava(nn.Module):
             x_BTD = self.embed(input_ids, self.encode_images(pixels))
         else:
             x_BTD = self.embed(input_ids)
-        x_BTD = self.hidden(x_BTD, attention_mask, bounds=bounds)
+        x_BTD = self.hidden(x_BTD, attention_mask, bounds=bounds, after=after)
         if labels is None:
             return LlavaOutput(self.logits(x_BTD[:, -logits_to_keep:]))
         targets_BT = labels[:, 1:]
@@ -154,13 +156,15 @@ class Llava(nn.Module):
         attention_mask: torch.Tensor | None = None,
         cache: Any | None = None,
         bounds: torch.Tensor | None = None,
+        after: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Embeddings (B, T, D) through the decoder -> hidden states (B, T, D), extending a transformers `cache`.
 
         `attention_mask` (B, cached + T) is 1 for tokens, 0 for padding on either side; positions count only tokens.
-        `bounds` as in `forward`: positions begin anew with each document.
+        `bounds` and `after` as in `forward`: positions begin anew with each document, or go on from the one before.
         """
-        position_ids, packed = None, {}
+        position_ids: torch.Tensor | None = None
+        packed: dict[str, torch.Tensor] = {}
         if bounds is not None:
             if not documents.is_attending(self.language_model):
                 raise ValueError("a packed row outside `documents.attending`: its documents would see each other")
@@ -169,7 +173,9 @@ class Llava(nn.Module):
                     f"documents up to {int(bounds[-1])} need one row of as many tokens without a mask; got "
                     f"{len(x_BTD)} x {x_BTD.shape[1]}"
                 )
-            position_ids, packed = documents.positions(bounds), {documents.BOUNDARIES: bounds}
+            position_ids, packed = documents.positions(bounds, after), {documents.BOUNDARIES: bounds}
+            if after is not None:
+                packed[documents.AFTER] = after
         if attention_mask is not None:
             position_ids = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -x_BTD.shape[1] :]
         output = language.decoder(self.language_model)(

@@ -33,7 +33,8 @@ class Example:
     `input_ids` (tokens,), every picture expanded to its placeholders; `labels` (tokens,), -100 where not trained, not
     shifted; `pixels` (tiles, 3, height, width) of all pictures in reading order; `layouts` and `picture_keys` (digests
     of the content) one a picture; `num_cut` trained tokens that did not fit and were cut from the end. `features`
-    (tiles, patches, vision width), what a tower made of the pictures, may stand in place of the pixels.
+    (tiles, patches, vision width), what a tower made of the pictures, may stand in place of the pixels. `branches`:
+    the lengths of questions asked apart, one behind the other after what they share; none in any other conversation.
     """
 
     input_ids: torch.Tensor
@@ -44,6 +45,7 @@ class Example:
     num_cut: int = 0
     id: str | None = None
     features: torch.Tensor | None = None
+    branches: tuple[int, ...] = ()
 
     @property
     def num_trained(self) -> int:
@@ -114,11 +116,11 @@ class Processor:
         """
         import torch
 
-        pieces = self.template.render(conversation, train=train)
         pictures = [open_picture(image.source, self.limits) for image in conversation.images]
         if change is not None:
             pictures = [change(picture, number) for number, picture in enumerate(pictures)]
-        example = self._example(pieces, tuple(self.images.layout(*picture.size) for picture in pictures), train)
+        layouts = tuple(self.images.layout(*picture.size) for picture in pictures)
+        example = self._example(conversation, layouts, train)
         example.pixels = torch.cat([example.pixels, *(self.images.pixels(picture) for picture in pictures)])
         example.picture_keys = tuple(fingerprint(picture) for picture in pictures)
         example.id = conversation.id
@@ -128,12 +130,21 @@ class Processor:
         """The same without looking at the pictures, whose layouts are known: no pixels, no picture keys."""
         if len(layouts) != len(conversation.images):
             raise ValueError(f"{len(layouts)} layouts for {len(conversation.images)} pictures")
-        example = self._example(self.template.render(conversation, train=train), tuple(layouts), train)
+        example = self._example(conversation, tuple(layouts), train)
         example.id = conversation.id
         return example
 
-    def _example(self, pieces: Sequence[Piece], layouts: tuple[ImageLayout, ...], train: bool) -> Example:
-        """Ids and labels; no pixels yet."""
+    def _example(self, conversation: Conversation, layouts: tuple[ImageLayout, ...], train: bool) -> Example:
+        """Ids and labels; no pixels yet. In training, questions asked apart follow what they share one by one."""
+        if not (train and conversation.apart):
+            return self._written(self.template.render(conversation, train=train), layouts, train)
+        alone = conversation.each_alone()
+        return _branched(
+            [self._written(self.template.render(each, train=True), layouts, True) for each in alone],
+            self.image_token_id,
+        )
+
+    def _written(self, pieces: Sequence[Piece], layouts: tuple[ImageLayout, ...], train: bool) -> Example:
         import torch
 
         tokens, blocks = self._expanded(self.tokenizer.encode(pieces), layouts)
@@ -186,3 +197,28 @@ class Processor:
             )
         del tokens.ids[keep:], tokens.trained[keep:]
         return num_trained - sum(tokens.trained)
+
+
+def _branched(alone: Sequence[Example], image_token_id: int) -> Example:
+    """Conversations that begin with the same pictures as one: what they share, then the rest of each.
+
+    Raises `RecordError` where a word is trained that follows the last picture at once: it has no place of its own to be
+    foretold from.
+    """
+    import torch
+
+    is_picture = (alone[0].input_ids == image_token_id).nonzero()
+    num = int(is_picture[-1]) + 1 if len(is_picture) else 0
+    ids, labels = ([getattr(each, name) for each in alone] for name in ("input_ids", "labels"))
+    if num and any(int(each[num]) != NOT_TRAINED for each in labels):
+        raise RecordError(
+            "apart", "this template trains the first word after a picture, which no question asked apart can"
+        )
+    return Example(
+        input_ids=torch.cat([ids[0][:num], *(each[num:] for each in ids)]),
+        labels=torch.cat([labels[0][:num], *(each[num:] for each in labels)]),
+        pixels=alone[0].pixels,
+        layouts=alone[0].layouts,
+        num_cut=sum(each.num_cut for each in alone),
+        branches=tuple(len(each) - num for each in ids),
+    )

@@ -88,32 +88,37 @@ class Answers:
 
     def sample(self, index: int, epoch: int = 0) -> Example:
         """The conversation as the model sees it."""
+        conversation = self.conversation(index)
         if self._features is not None:
-            return self._features.example(self._data[index])
+            return self._features.example(conversation)
         if (augmentation := self._augmentation) is None:
-            return self._processor.encode(self._data[index], train=True)
+            return self._processor.encode(conversation, train=True)
 
         def changed(picture: Image.Image, number: int) -> Image.Image:
             return augmentation.of(picture, epoch, index, number)
 
-        return self._processor.encode(self._data[index], train=True, change=changed)
+        return self._processor.encode(conversation, train=True, change=changed)
 
     def look(self, index: int) -> None:
         """Whether the record is a conversation that teaches something within `max_length`, and its pictures are."""
-        conversation = self._data[index]
+        conversation = self.conversation(index)
         check_trains(conversation)
         processor = self._processor
         sizes = [picture_size(Path(str(image.source)), processor.limits) for image in conversation.images]
         layouts = [processor.images.layout(*size) for size in sizes]
-        pieces = processor.template.render(conversation, train=True)
-        if _most_tokens(pieces, layouts) <= processor.max_length and any(_teaches(piece) for piece in pieces):
+        alone = conversation.each_alone() if conversation.apart else (conversation,)
+        written = [processor.template.render(each, train=True) for each in alone]
+        if all(_fits(pieces, layouts, processor.max_length) for pieces in written):
             return  # nine tenths of the time are the tokenizer's
         if not processor.encode_seen(conversation, layouts, train=True).num_trained:
             raise nothing_trained()
 
     def conversation(self, index: int) -> Conversation:
         """The record as a conversation; raises `RecordError`."""
-        return self._data[index]
+        conversation = self._data[index]
+        if conversation.apart and not self._stage.pack:
+            raise RecordError("apart", "questions asked apart share one row: add 'pack: true' to the stage")
+        return conversation
 
     def num_targets(self, sample: Example) -> int:
         """Trained tokens."""
@@ -169,6 +174,11 @@ class Answers:
 def build(stage: Stage, model: Llava, processor: Processor) -> Answers:
     """For a stage whose data are conversations."""
     return Answers(stage, processor)
+
+
+def _fits(pieces: Sequence[Piece], layouts: Sequence[ImageLayout], max_length: int) -> bool:
+    """Whether it surely teaches something, and surely fits."""
+    return _most_tokens(pieces, layouts) <= max_length and any(_teaches(piece) for piece in pieces)
 
 
 def _most_tokens(pieces: Sequence[Piece], layouts: Sequence[ImageLayout]) -> int:
