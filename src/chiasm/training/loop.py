@@ -13,7 +13,7 @@ from torch import nn
 
 from chiasm.data.daemon_pool import why_late
 from chiasm.errors import UserError
-from chiasm.models import documents, norms
+from chiasm.models import documents, norms, whole_attention
 from chiasm.models.language import decoder_blocks
 from chiasm.models.llava import Llava
 from chiasm.training import lora, optim, sharding
@@ -266,7 +266,7 @@ def _computing(model: Llava, stage: Stage) -> Iterator[None]:
         attending = documents.attending(language) if stage.pack else contextlib.nullcontext()
         # A compiler makes one pass of a norm by itself.
         norming = contextlib.nullcontext() if stage.compile else norms.fused(language)
-        with attending, norming:
+        with attending, norming, whole_attention.attending(model.vision_tower):
             yield
     finally:
         for block in blocks:

@@ -63,7 +63,10 @@ def categories() -> list[Record]:
 
 
 def _attributes(thing: Thing) -> Record:
-    """What is true of a thing and can be seen; what it does not have is left out."""
+    """What is true of a thing and can be seen; what it does not have is left out.
+
+    What is written on it comes as a whole and letter by letter: many words have the same letters.
+    """
     clothes = thing.clothes
     known = {
         "colour": thing.colour,
@@ -74,5 +77,6 @@ def _attributes(thing: Thing) -> Record:
         "trousers": clothes and clothes.trousers,
         "hat": clothes and clothes.hat,
         "text": thing.text,
+        **{f"letter_{number}": letter for number, letter in enumerate(thing.text or "", start=1)},
     }
     return {name: value for name, value in known.items() if value is not None}
