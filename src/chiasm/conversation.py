@@ -136,6 +136,8 @@ class Conversation:
                 )
             if message.role == "assistant" and message.images:
                 raise RecordError("picture in answer", f"turn {position + 1} is the assistant's and holds a picture")
+            if self.apart and position and message.images:
+                raise RecordError("picture amid turns", "questions asked apart share the pictures of the first alone")
 
     def said(self, role: Role, *parts: Part | str) -> Conversation:
         """This conversation with one more turn; strings are text."""
@@ -143,13 +145,8 @@ class Conversation:
         return replace(self, messages=(*self.messages, Message(role, as_parts)))
 
     def each_alone(self) -> tuple[Conversation, ...]:
-        """Each question with its answer as a conversation of its own: the same system turn, the same pictures.
-
-        Raises `RecordError` for a picture after the first question.
-        """
+        """Each question with its answer as a conversation of its own: the same system turn, the same pictures."""
         before, turns = self.messages[: -len(self.turns)], self.turns
-        if any(turn.images for turn in turns[1:]):
-            raise RecordError("picture amid turns", "questions asked apart share the pictures of the first alone")
         shown = turns[0].images if turns else ()
         alone = []
         for begin in range(0, len(turns), 2):
