@@ -50,7 +50,7 @@ def seen(checkpoint: Checkpoint, folder: Path, layer: int | None) -> torch.Tenso
     found = []
     for some in batches(found_in(folder)):
         tiles = [checkpoint.processor.images.pixels(open_picture(path)) for path in some]
-        x_NPV = checkpoint.model.see(torch.cat(tiles), layer)
+        (x_NPV,) = checkpoint.model.see_layers(torch.cat(tiles), (layer,))
         for x_PV in torch.split(x_NPV, [len(each) for each in tiles]):
             found.append(statistics(x_PV.reshape(1, -1, x_PV.shape[-1])))
     return torch.cat(found)

@@ -64,7 +64,7 @@ def test_a_layer_that_is_none_is_refused(folder: Path) -> None:
 def test_pictures_are_judged_by_the_layer_it_was_fitted_for(folder: Path) -> None:
     model = assistant().model
     pixels = torch.rand(1, 3, *[model.config.vision["image_size"]] * 2)
-    early, late = (statistics(model.see(pixels, layer)) for layer in (1, None))
+    early, late = map(statistics, model.see_layers(pixels, (1, None)))
     assert not torch.allclose(early, late, atol=0.1)
     found = replace(accepting(1e-3), mean=early[0], layer=1)
     features = Features(model, 1 << 20, found)

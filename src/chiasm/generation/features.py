@@ -55,11 +55,12 @@ class Features:
         counts = [len(some) for some in pixels.values()]
         connected, seen = [], []
         for some in torch.split(tiles, _TILES_AT_ONCE):
-            x_NPV = self._model.see(some)
+            if self._familiarity is None or self._familiarity.layer is None:
+                x_NPV = judged = self._model.see(some)
+            else:
+                x_NPV, judged = self._model.see_layers(some, (None, self._familiarity.layer))
             connected.append(self._model.connect(x_NPV))
-            if self._familiarity is not None:
-                layer = self._familiarity.layer
-                seen.append(x_NPV if layer is None else self._model.see(some, layer))
+            seen.append(judged)
         encoded = torch.cat(connected)
         if self._familiarity is not None:
             for key, x_NPV in zip(pixels, torch.split(torch.cat(seen), counts), strict=True):

@@ -8,6 +8,7 @@ Shapes: B batch, T tokens, D language width, V vocabulary, N tiles, P patches a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -67,19 +68,26 @@ class Llava(nn.Module):
         """pixels (tiles, 3, height, width) -> picture tokens (tiles, patches, language width)."""
         return self.connect(self.see(pixels_NCHW))
 
-    def see(self, pixels_NCHW: torch.Tensor, layer: int | None = None) -> torch.Tensor:
-        """pixels (tiles, 3, height, width) -> the tower's features (tiles, patches, vision width).
+    def see(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
+        """pixels (tiles, 3, height, width) -> the features that the connector gets (tiles, patches, vision width)."""
+        return self.see_layers(pixels_NCHW, (None,))[0]
 
-        Those the connector gets, or of another `layer`, then without the class token.
+    def see_layers(self, pixels_NCHW: torch.Tensor, layers: Sequence[int | None]) -> list[torch.Tensor]:
+        """As `see`, of several layers of the tower at once: None for what the connector gets.
+
+        All others are without the class token.
         """
         weight = next(self.vision_tower.parameters())
         pixels_NCHW = pixels_NCHW.to(device=weight.device, dtype=weight.dtype)
         # No graph is kept through a frozen tower: its activations are most of stage 1's memory.
         trains = torch.is_grad_enabled() and any(p.requires_grad for p in self.vision_tower.parameters())
         with torch.set_grad_enabled(trains):
-            if layer is not None:
-                return vision.features(self.vision_tower, pixels_NCHW, layer, class_token=False)
-            return vision.features(self.vision_tower, pixels_NCHW, self.config.feature_layer, self.config.class_token)
+            numbers = [self.config.feature_layer if layer is None else layer for layer in layers]
+            states = vision.hidden_states(self.vision_tower, pixels_NCHW, numbers)
+            return [
+                x if layer is None and self.config.class_token else vision.without_class_token(self.vision_tower, x)
+                for layer, x in zip(layers, states, strict=True)
+            ]
 
     def connect(self, x_NPD: torch.Tensor) -> torch.Tensor:
         """The tower's features (tiles, patches, vision width) -> picture tokens (tiles, patches, language width)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -65,15 +66,28 @@ def features(tower: nn.Module, pixels_NCHW: torch.Tensor, feature_layer: int, cl
     Layers after the selected one are never computed. The class token leads CLIP's features and is dropped unless
     `class_token`; SigLIP has none. Source: LLaVA's clip_encoder.py, `feature_select`.
     """
+    (x_NPD,) = hidden_states(tower, pixels_NCHW, (feature_layer,))
+    return without_class_token(tower, x_NPD) if not class_token else x_NPD
+
+
+def hidden_states(tower: nn.Module, pixels_NCHW: torch.Tensor, layers: Sequence[int]) -> list[torch.Tensor]:
+    """pixels (tiles, 3, height, width) -> hidden states of `layers`, any class token first; no layer runs twice."""
     modules: Any = tower
-    x_NPD: torch.Tensor = modules.embeddings(pixels_NCHW)
+    numbers = [num_layers_to_run(layer, num_layers(tower)) for layer in layers]
+    x_NTD: torch.Tensor = modules.embeddings(pixels_NCHW)
     if hasattr(tower, "pre_layrnorm"):  # CLIP normalises its embeddings; the name is spelt so in every checkpoint
-        x_NPD = modules.pre_layrnorm(x_NPD)
-    for layer in modules.encoder.layers[: num_layers_to_run(feature_layer, num_layers(tower))]:
-        x_NPD = layer(x_NPD, None)
-    if has_class_token(tower) and not class_token:
-        x_NPD = x_NPD[:, 1:]
-    return x_NPD
+        x_NTD = modules.pre_layrnorm(x_NTD)
+    found = {0: x_NTD}
+    for number, layer in enumerate(modules.encoder.layers[: max(numbers)], start=1):
+        x_NTD = layer(x_NTD, None)
+        if number in numbers:
+            found[number] = x_NTD
+    return [found[number] for number in numbers]
+
+
+def without_class_token(tower: nn.Module, x_NTD: torch.Tensor) -> torch.Tensor:
+    """Hidden states (tiles, tokens, width) of the patches alone."""
+    return x_NTD[:, 1:] if has_class_token(tower) else x_NTD
 
 
 def has_class_token(tower: nn.Module) -> bool:

@@ -145,20 +145,14 @@ class LightChatModel:
         self._contents.extend(contents)
         return logits_V
 
-    def _is_unfamiliar(self, opened: Opened, x_NPV: Floats) -> bool:
-        familiar = self._familiar
-        if familiar is None:
-            return False
-        return familiar.is_unfamiliar(
-            x_NPV if familiar.layer is None else self.tower.see(opened.pixels, familiar.layer)
-        )
-
     def _see(self, key: str, opened: Opened) -> None:
         """Let a picture's tokens be among those kept, as the one used last."""
         if key not in self._seen:
-            x_NPV = self.tower.see(opened.pixels)
+            familiar = self._familiar
+            looked_at = None if familiar is None else familiar.layer
+            x_NPV, judged = self.tower.see_layers(opened.pixels, (None, looked_at))
             x_PD = self.tower.connect(x_NPV).reshape(-1, self.decoder.shape.width)
-            self._seen[key] = x_PD, self._is_unfamiliar(opened, x_NPV)
+            self._seen[key] = x_PD, familiar is not None and familiar.is_unfamiliar(judged)
         self._seen.move_to_end(key)
 
 

@@ -7,6 +7,7 @@ Shapes: N tiles, P patches of one, T = P + 1 tokens with the class token, V visi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,18 +79,20 @@ class Tower:
         self._connector1 = _linear(weights, f"{_CONNECTOR}linear_1", width, language_width)
         self._connector2 = _linear(weights, f"{_CONNECTOR}linear_2", language_width, language_width)
 
-    def see(self, pixels_NCHW: Floats, layer: int | None = None) -> Floats:
-        """pixels (N, 3, height, width), normalised -> features (N, P, V) of the selected layer, or of an earlier one.
+    def see(self, pixels_NCHW: Floats) -> Floats:
+        """pixels (N, 3, height, width), normalised -> features (N, P, V) of the selected layer, no class token."""
+        return self.see_layers(pixels_NCHW, (None,))[0]
 
-        Without the class token.
-        """
-        return np.stack([self._see_tile(tile, layer) for tile in pixels_NCHW])
+    def see_layers(self, pixels_NCHW: Floats, layers: Sequence[int | None]) -> list[Floats]:
+        """As `see`, of several layers at once: None for the selected one, which is the last that is computed."""
+        by_tile = [self._see_tile(tile, layers) for tile in pixels_NCHW]
+        return [np.stack(of_layer) for of_layer in zip(*by_tile, strict=True)]
 
     def connect(self, x_NPV: Floats) -> Floats:
         """Features (N, P, V) -> picture tokens (N, P, D)."""
         return self._connector2(gelu(self._connector1(x_NPV)))
 
-    def _see_tile(self, tile: Floats, layer: int | None) -> Floats:
+    def _see_tile(self, tile: Floats, layers: Sequence[int | None]) -> list[Floats]:
         patch = self._shape.patch_size
         side = self._shape.size // patch
         # The convolution strides by its own width, so it is a product with every patch laid flat.
@@ -97,9 +100,10 @@ class Tower:
         flat = whole.transpose(1, 3, 0, 2, 4).reshape(side * side, -1)
         x_PV = flat @ self._patches.reshape(self._shape.width, -1).T
         x_TV = self._norm(np.concatenate([self._class_token[None], x_PV]) + self._positions)
-        for block in self._layers[:layer]:
-            x_TV = block(x_TV, self._shape.num_heads)
-        return x_TV[1:]
+        states = [x_TV]
+        for block in self._layers:
+            states.append(block(states[-1], self._shape.num_heads))
+        return [states[-1 if layer is None else layer][1:] for layer in layers]
 
 
 def is_left_out(name: str, num_layers: int) -> bool:
