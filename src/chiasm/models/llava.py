@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from chiasm.models import connectors, documents, language, vision
+from chiasm.models import connectors, documents, language, last_block, vision
 from chiasm.models.config import LlavaConfig
 
 NOT_TRAINED = -100  # label of positions that are no targets (PyTorch's ignore_index, and the published code's)
@@ -52,6 +52,8 @@ class Llava(nn.Module):
         self.language_model = language.build_language(config.language, attention)
         self.rows_at_once: int | None = None
         """Trained positions whose logits are held at a time; None: all. More time, and no logits in the output."""
+        self.few_rows = False
+        """Whether the decoder's last block can be asked for trained positions alone (`chiasm.models.last_block`)."""
         vision.num_layers_to_run(config.feature_layer, len(cast("Any", self.vision_tower).encoder.layers))
 
     @property
@@ -138,13 +140,17 @@ class Llava(nn.Module):
             x_BTD = self.embed(input_ids, self.encode_images(pixels))
         else:
             x_BTD = self.embed(input_ids)
-        x_BTD = self.hidden(x_BTD, attention_mask, bounds=bounds, after=after)
         if labels is None:
+            x_BTD = self.hidden(x_BTD, attention_mask, bounds=bounds, after=after)
             return LlavaOutput(self.logits(x_BTD[:, -logits_to_keep:]))
         targets_BT = labels[:, 1:]
         is_target_BT = targets_BT != NOT_TRAINED
         targets_R = targets_BT[is_target_BT]
-        x_RD = x_BTD[:, :-1][is_target_BT]
+        if self.few_rows and bounds is not None and len(targets_R):
+            rows = is_target_BT[0].nonzero().flatten()
+            x_RD = self.hidden(x_BTD, bounds=bounds, after=after, rows=rows)[0]
+        else:
+            x_RD = self.hidden(x_BTD, attention_mask, bounds=bounds, after=after)[:, :-1][is_target_BT]
         if self.rows_at_once and len(targets_R) > self.rows_at_once:
             parts = [
                 checkpoint(self._summed_loss, *part, use_reentrant=False)
@@ -165,11 +171,13 @@ class Llava(nn.Module):
         cache: Any | None = None,
         bounds: torch.Tensor | None = None,
         after: torch.Tensor | None = None,
+        rows: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Embeddings (B, T, D) through the decoder -> hidden states (B, T, D), extending a transformers `cache`.
 
         `attention_mask` (B, cached + T) is 1 for tokens, 0 for padding on either side; positions count only tokens.
         `bounds` and `after` as in `forward`: positions begin anew with each document, or go on from the one before.
+        With `few_rows`, `rows` (R,) of a packed row give (1, R, D).
         """
         position_ids: torch.Tensor | None = None
         packed: dict[str, torch.Tensor] = {}
@@ -184,6 +192,8 @@ class Llava(nn.Module):
             position_ids, packed = documents.positions(bounds, after), {documents.BOUNDARIES: bounds}
             if after is not None:
                 packed[documents.AFTER] = after
+            if rows is not None:
+                packed[last_block.ROWS] = rows
         if attention_mask is not None:
             position_ids = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -x_BTD.shape[1] :]
         output = language.decoder(self.language_model)(

@@ -13,7 +13,7 @@ from torch import nn
 
 from chiasm.data.daemon_pool import why_late
 from chiasm.errors import UserError
-from chiasm.models import documents, norms, whole_attention
+from chiasm.models import documents, last_block, norms, whole_attention
 from chiasm.models.language import decoder_blocks
 from chiasm.models.llava import Llava
 from chiasm.training import lora, optim, sharding
@@ -266,12 +266,15 @@ def _computing(model: Llava, stage: Stage) -> Iterator[None]:
         attending = documents.attending(language) if stage.pack else contextlib.nullcontext()
         # A compiler makes one pass of a norm by itself.
         norming = contextlib.nullcontext() if stage.compile else norms.fused(language)
-        with attending, norming, whole_attention.attending(model.vision_tower):
+        # Nor does it gain from fewer rows in one block what it loses by compiling that block apart.
+        sparse = last_block.sparse(language) if stage.pack and not stage.compile else contextlib.nullcontext(False)
+        with attending, norming, whole_attention.attending(model.vision_tower), sparse as few_rows:
+            model.few_rows = few_rows
             yield
     finally:
         for block in blocks:
             block._compiled_call_impl = None  # how torch itself marks a module that is not compiled
-        model.rows_at_once = None
+        model.rows_at_once, model.few_rows = None, False
 
 
 def _checkpoint_activations(model: Llava, wanted: bool) -> None:
