@@ -136,25 +136,13 @@ class Conversation:
                 )
             if message.role == "assistant" and message.images:
                 raise RecordError("picture in answer", f"turn {position + 1} is the assistant's and holds a picture")
-            if self.apart and position and message.images:
-                raise RecordError("picture amid turns", "questions asked apart share the pictures of the first alone")
+            if self.apart and message.images and (position or message != message.with_pictures_first()):
+                raise RecordError("apart", "questions asked apart share pictures that stand before the first of them")
 
     def said(self, role: Role, *parts: Part | str) -> Conversation:
         """This conversation with one more turn; strings are text."""
         as_parts = tuple(Text(part) if isinstance(part, str) else part for part in parts)
         return replace(self, messages=(*self.messages, Message(role, as_parts)))
-
-    def each_alone(self) -> tuple[Conversation, ...]:
-        """Each question with its answer as a conversation of its own: the same system turn, the same pictures."""
-        before, turns = self.messages[: -len(self.turns)], self.turns
-        shown = turns[0].images if turns else ()
-        alone = []
-        for begin in range(0, len(turns), 2):
-            asked = turns[begin]
-            if begin:
-                asked = Message("user", (*shown, *asked.parts)).with_pictures_first()
-            alone.append(Conversation((*before, asked, *turns[begin + 1 : begin + 2]), self.id))
-        return tuple(alone)
 
     # ---- LLaVA's JSON --------------------------------------------------------------------------------------------
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from chiasm.models import documents
+from chiasm.models import documents, families
 from chiasm.models.language import build_language, decoder
 from tests.models.test_llava import CLIP, IMAGE, LLAMA, ours
 
-# Several short ones after one document; one longer than a block of queries; one whose own is not just before it.
-LENGTHS = [10, 5, 7, 300, 40, 60, 50, 3, 200, 12]
-AFTER = [-1, 0, 0, -1, 3, 3, 3, -1, 3, 7]
+# Several short ones after one document; one longer than a block of queries.
+LENGTHS = [10, 5, 7, 300, 40, 60, 50, 200, 3, 12]
+AFTER = [-1, 0, 0, -1, 3, 3, 3, 3, -1, 8]
 
 
 @pytest.mark.parametrize("heads", [(4, 4), (6, 2)])
@@ -31,11 +31,12 @@ def test_equal_to_torchs_attention_under_a_mask(
     mine, _ = documents.attend(torch.nn.Module(), q, k, v, None, **packed)
     document = [number for number, length in enumerate(LENGTHS) for _ in range(length)]
     seen = [[y <= x and document[y] in (document[x], AFTER[document[x]]) for y in range(total)] for x in range(total)]
-    assert documents.seen(bounds, after).tolist() == seen
+    on_a_gpu = families.attend(q, k, v, bounds, after, 16**-0.5)
     theirs = torch.nn.functional.scaled_dot_product_attention(
         q, k, v, attn_mask=torch.tensor(seen), enable_gqa=True
     ).transpose(1, 2)
     torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(on_a_gpu, theirs, rtol=1e-5, atol=1e-5)
     gradients = torch.autograd.grad(mine, (q, k, v), upstream)
     expected = torch.autograd.grad(theirs, (q, k, v), upstream)
     for one, other in zip(gradients, expected, strict=True):
@@ -83,3 +84,18 @@ def test_loss_of_questions_apart_is_the_sum_of_each_alone() -> None:
         )
     assert output.num_trained == 3
     torch.testing.assert_close(output.loss_sum, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_window_must_hold_what_is_shared_too() -> None:
+    packed = {documents.BOUNDARIES: torch.tensor([0, 6, 10]), documents.AFTER: torch.tensor([-1, 0])}
+    q = torch.randn(1, 2, 10, 8)
+    documents.attend(torch.nn.Module(), q, q, q, None, **packed, sliding_window=10)
+    with pytest.raises(ValueError, match="a window of 9 over 10 tokens"):
+        documents.attend(torch.nn.Module(), q, q, q, None, **packed, sliding_window=9)
+
+
+def test_documents_stand_with_the_one_they_go_on_from() -> None:
+    bounds = torch.tensor([0, 2, 4, 6, 8])
+    assert families.families(bounds, torch.tensor([-1, 0, -1, 2])) == [(0, 4), (4, 8)]
+    with pytest.raises(ValueError, match="right behind it"):
+        families.families(bounds, torch.tensor([-1, 0, -1, 0]))

@@ -20,6 +20,12 @@ _ROW: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _rows_may_be_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows here are short."""
+    monkeypatch.setattr(last_block, "MOST_ROWS", 0.5)
+
+
 def _computed(model: Any, few: bool, row: dict[str, Any], low: bool = False) -> tuple[torch.Tensor, list[torch.Tensor]]:
     model.few_rows = few
     with torch.autocast("cpu", torch.bfloat16, enabled=low):
@@ -45,25 +51,47 @@ def test_the_same_loss_and_gradients(after: bool, low: bool) -> None:
         torch.testing.assert_close(one, other, **tolerance)
 
 
-def test_only_the_last_block_and_only_when_asked() -> None:
-    model = ours(CLIP)
-    blocks: Any = model.language_model
+def _watched(blocks: Any) -> list[int]:
+    """For how many rows each block's MLP is called, from now on."""
     seen: list[int] = []
-    for block in blocks.model.layers:
+    for block in blocks:
         block.mlp.register_forward_hook(lambda module, given, x: seen.append(x.shape[1]))
+    return seen
+
+
+def test_only_the_last_block_and_only_when_asked() -> None:
+    model: Any = ours(CLIP)
+    blocks = model.language_model.model.layers
     with documents.attending(model.language_model), last_block.sparse(model.language_model):
+        seen = _watched(blocks)
         _computed(model, True, _ROW)
-        assert seen == [*[14] * (len(blocks.model.layers) - 1), 5]
+        assert seen == [*[14] * (len(blocks) - 1), 5]
         seen.clear()
         _computed(model, False, _ROW)
         assert set(seen) == {14}
-    assert "forward" not in vars(blocks.model.layers[-1])
+    assert "forward" not in vars(blocks[-1])
 
 
-@pytest.mark.parametrize("name", ["llama", "qwen2", "phi", "gpt_neox"])
+_MORE: dict[str, dict[str, Any]] = {
+    "no rope in every second": {**LLAMA, "model_type": "smollm3", "no_rope_layer_interval": 2, "pad_token_id": 0},
+    "clipped": {**LLAMA, "model_type": "olmo", "clip_qkv": 8.0, "pad_token_id": 0},
+    "norms of queries": {**LLAMA, "model_type": "qwen3", "head_dim": 16},
+}
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen2", "phi", "gpt_neox", *_MORE])
 def test_what_computes_otherwise_is_left_alone(name: str) -> None:
-    model = build_language({"llama": LLAMA, **OTHERS}[name])
+    model = build_language({"llama": LLAMA, **OTHERS, **_MORE}[name])
     drawn = torch.random.get_rng_state()
     with last_block.sparse(model) as few:
         assert few == (name in ("llama", "qwen2"))
     assert torch.equal(torch.random.get_rng_state(), drawn)
+
+
+def test_where_most_is_trained_the_whole_block_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(last_block, "MOST_ROWS", 0.1)
+    model: Any = ours(CLIP)
+    with documents.attending(model.language_model), last_block.sparse(model.language_model):
+        seen = _watched(model.language_model.model.layers[-1:])
+        _computed(model, True, _ROW)
+    assert seen == [14]

@@ -66,16 +66,41 @@ def test_without_a_picture_nothing_is_shared(micro_world: Path) -> None:
     assert "after" not in pack([whole])
 
 
+def test_a_system_turn_and_two_pictures_as_they_are_written(micro_world: Path) -> None:
+    """However the first turn spaces its pictures, every question stands behind the same."""
+    pictures = [found["image"] for found in micro.records(micro_world)[:6:3]]
+    found = record(pictures, *_TURNS, apart=True)
+    found["conversations"].insert(0, {"from": "system", "value": "Be brief."})
+    whole = encoded(vicuna(), micro_world, found)
+    alone = record(pictures, _TURNS[2])
+    alone["conversations"].insert(0, {"from": "system", "value": "Be brief."})
+    assert torch.equal(
+        whole.input_ids[-whole.branches[2] :], encoded(vicuna(), micro_world, alone).input_ids[-whole.branches[2] :]
+    )
+    for lead in ("<image><image>\n", "Compare <image> with <image>. "):
+        found = record(pictures, *_TURNS, apart=True)
+        found["conversations"][0]["value"] = f"{lead}One?"
+        with pytest.raises(RecordError, match="stand before the first of them"):
+            encoded(vicuna(), micro_world, found)
+
+
 def test_what_cannot_be_asked_apart_is_named(micro_world: Path) -> None:
     picture = micro.records(micro_world)[0]["image"]
     second = record([picture, picture], ("One?", "1"), ("Two?", "2"), apart=True)
     second["conversations"][0]["value"], second["conversations"][2]["value"] = "<image>\nOne?", "<image>\nTwo?"
-    with pytest.raises(RecordError, match="share the pictures of the first alone"):
+    with pytest.raises(RecordError, match="stand before the first of them"):
         encoded(vicuna(), micro_world, second)
-    with pytest.raises(RecordError, match="trains the first word after a picture"):
-        encoded(vicuna().with_template("plain"), micro_world, record(picture, *_TURNS[:1], apart=True))
+    for template, turns in (("plain", _TURNS[:1]), ("plain", _TURNS)):
+        with pytest.raises(RecordError, match="trains the first word after a picture"):
+            encoded(vicuna().with_template(template), micro_world, record(picture, *turns, apart=True))
     with pytest.raises(RecordError, match="'apart' must be true or false"):
         encoded(vicuna(), micro_world, record(picture, *_TURNS, apart="yes"))
+    long = record(picture, _TURNS[0], ("Is it " + "very " * 300 + "red?", "no"), apart=True)
+    with pytest.raises(RecordError, match=r"question 2: .* tokens"):
+        encoded(vicuna(max_length=200), micro_world, long)
+    unasked = record(picture, *_TURNS, apart=True)
+    unasked["conversations"].pop()
+    assert encoded(vicuna(), micro_world, unasked).num_trained > 0
     told = record(picture, *_TURNS, apart=True)
     assert Conversation.from_llava(told).to_llava() == told
 
@@ -115,3 +140,25 @@ def test_padded_stages_say_what_to_do(micro_world: Path, tmp_path: Path) -> None
     with pytest.raises(UserError, match="1 apart"):
         run(micro.recipe(micro_world, f"stages.instruct.data.records={tmp_path}/apart.json"), tmp_path / "run")
     assert "add 'pack: true'" in (tmp_path / "run" / "dropped.jsonl").read_text()
+
+
+def test_more_questions_than_a_row_holds_are_named(micro_world: Path, tmp_path: Path) -> None:
+    """A row is what memory was reckoned for; the record is left out, not the limit."""
+    picture = micro.records(micro_world)[0]["image"]
+    many = record(picture, *((f"Is there a number {number}?", "no") for number in range(40)), apart=True)
+    (tmp_path / "apart.json").write_text(json.dumps([many]))
+    changes = (*_PACKED, "stages.instruct.row_length=400", f"stages.instruct.data.records={tmp_path}/apart.json")
+    with pytest.raises(UserError, match="1 too long"):
+        run(micro.recipe(micro_world, *changes), tmp_path / "run")
+    assert "Make two records of them, or raise row_length" in (tmp_path / "run" / "dropped.jsonl").read_text()
+
+
+def test_features_from_the_cache_give_the_same_curve(micro_world: Path, tmp_path: Path) -> None:
+    pictures = [found["image"] for found in micro.records(micro_world)[:12:3]]
+    (tmp_path / "apart.json").write_text(json.dumps([record(each, *_TURNS, apart=True) for each in pictures]))
+    losses = []
+    for way in ("computed", "cache"):
+        changes = (*_PACKED, f"stages.instruct.features={way}", f"stages.instruct.data.records={tmp_path}/apart.json")
+        run(micro.recipe(micro_world, *changes), tmp_path / way)
+        losses.append([m["loss"] for m in micro.metrics(tmp_path / way) if m["stage"] == "instruct"])
+    assert losses[0] == pytest.approx(losses[1], abs=2e-5)

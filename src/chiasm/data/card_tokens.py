@@ -7,16 +7,17 @@ from typing import Any
 
 from chiasm.conversation import Conversation
 from chiasm.data.card import Measure
+from chiasm.processing.apart import each_alone
 from chiasm.processing.processor import Processor
 from chiasm.processing.tokens import PICTURE
 
 
 def in_tokens(processor: Processor) -> Measure:
-    """Records as training writes them, template and all; answers by themselves."""
+    """Records as training writes them, template and all; answers by themselves. Questions asked apart are so many."""
 
     def of_record(record: Mapping[str, Any]) -> int:
-        pieces = processor.template.render(Conversation.from_llava(record), train=True)
-        ids = processor.tokenizer.encode(pieces).ids
-        return len(ids) - ids.count(PICTURE)
+        alone = each_alone(Conversation.from_llava(record))
+        written = [processor.tokenizer.encode(processor.template.render(each, train=True)).ids for each in alone]
+        return sum(len(ids) - ids.count(PICTURE) for ids in written)
 
     return Measure("tokens", of_record, lambda text: len(processor.tokenizer.encode_text(text, opening=False)))

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from chiasm.atomic import new_file
 from chiasm.conversation import Conversation, Image, Message, RecordError
 from chiasm.data import sources
 from chiasm.data.conversations import ConversationFile
+from chiasm.processing.apart import each_alone
 from chiasm.processing.pictures import PictureError, open_picture
 from chiasm.processing.processor import Processor
 from chiasm.templates import Written
@@ -161,10 +163,13 @@ def _picture(image: Image, images: Path | None) -> dict[str, Any]:
 
 
 def _as_trained(conversation: Conversation, processor: Processor) -> dict[str, Any]:
-    """What the template writes, in runs of [text, trained], and how many tokens of it are trained."""
-    pieces = processor.template.render(conversation, train=True)
+    """What the template writes, in runs of [text, trained], and how many tokens of it are trained.
+
+    Questions asked apart come one after the other, each with the pictures.
+    """
+    written = [processor.template.render(each, train=True) for each in each_alone(conversation)]
     runs: list[tuple[str, bool]] = []
-    for piece in pieces:
+    for piece in chain.from_iterable(written):
         if isinstance(piece, Image):
             text, trained = PICTURE_HERE, False
         else:
@@ -172,9 +177,9 @@ def _as_trained(conversation: Conversation, processor: Processor) -> dict[str, A
         if runs and runs[-1][1] == trained:
             text = runs.pop()[0] + text
         runs.append((text, trained))
-    tokens = processor.tokenizer.encode(pieces)
+    tokens = [processor.tokenizer.encode(pieces) for pieces in written]
     return {
         "runs": [[text[:_MOST_TEXT], trained] for text, trained in runs],
-        "trained": sum(tokens.trained),
-        "tokens": len(tokens.ids) - len(conversation.images),
+        "trained": sum(sum(each.trained) for each in tokens),
+        "tokens": sum(len(each.ids) - len(conversation.images) for each in tokens),
     }

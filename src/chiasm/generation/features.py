@@ -60,7 +60,8 @@ class Features:
             else:
                 x_NPV, judged = self._model.see_layers(some, (None, self._familiarity.layer))
             connected.append(self._model.connect(x_NPV))
-            seen.append(judged)
+            if self._familiarity is not None:
+                seen.append(judged)
         encoded = torch.cat(connected)
         if self._familiarity is not None:
             for key, x_NPV in zip(pixels, torch.split(torch.cat(seen), counts), strict=True):

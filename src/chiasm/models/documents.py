@@ -4,9 +4,10 @@ A document may also go on from an earlier one: it sees that and itself, but none
 questions share, a picture say, is computed once.
 
 Registered with transformers as an attention function, so that every family that goes through its interface works; the
-documents' boundaries are handed in at every forward. No mask is ever made. On a CPU a document is attended in blocks of
-queries by matrix products, which in bfloat16 take about a third of the time of SDPA's own kernel there; on CUDA the
-whole row goes through torch's variable-length flash attention. It knows nothing of text, pictures or losses.
+documents' boundaries are handed in at every forward. On a CPU a document is attended in blocks of queries by matrix
+products, which in bfloat16 take about a third of the time of SDPA's own kernel there, and no mask of a row is made; on
+CUDA the whole row goes through torch's variable-length flash attention, unless documents go on from others
+(`chiasm.models.families`). It knows nothing of text, pictures or losses.
 
 Shapes: T tokens of the row, D documents, H query heads, G key-value heads, R = H / G, K head width, N queries of a
 block, S keys they may see.
@@ -21,10 +22,10 @@ from itertools import pairwise
 from typing import Any, cast
 
 import torch
-from torch.nn import functional as F
 from transformers import AttentionInterface
 
 from chiasm.errors import UserError
+from chiasm.models import families
 
 NAME = "chiasm_documents"  # under which transformers knows the function
 BOUNDARIES = "chiasm_documents"  # the keyword by which the boundaries reach it through the decoder
@@ -95,34 +96,40 @@ def attend(
     if bounds is None:
         raise ValueError("packed rows need the documents' boundaries")
     foreign = [name for name in _FOREIGN if kwargs.get(name) is not None]
+    after: torch.Tensor | None = kwargs.get(AFTER)
     window = kwargs.get("sliding_window")
-    if window is not None and window < (longest := int(bounds.diff().max())):
+    if window is not None and window < (longest := int(positions(bounds, after).max()) + 1):
         foreign.append(f"a window of {window} over {longest} tokens")
     if attention_mask is not None or foreign or kwargs.get("dropout"):
         what = ", ".join(foreign) or "a mask or dropout"
         raise ValueError(f"packed rows are attended causally and no other way, got {what}")
     if key.shape[2] != query.shape[2]:
         raise ValueError(f"a packed row of {query.shape[2]} tokens cannot extend a cache to {key.shape[2]}")
-    after: torch.Tensor | None = kwargs.get(AFTER)
-    if after is None:
-        after = bounds.new_empty(0)
+    after = bounds.new_empty(0) if after is None else after
     scale = kwargs.get("scaling") or query.shape[-1] ** -0.5
-    device = query.device.type
-    # Autocast knows nothing of our operator; torch's own attention is computed in autocast's type.
-    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
-    query, key, value = query.to(dtype), key.to(dtype), value.to(dtype)
+    query, key, value, dtype = computed_in(query, key, value)
     if query.is_cuda:
         if len(after):
-            return _by_mask(query, key, value, seen(bounds, after), scale), None
+            return families.attend(query, key, value, bounds, after, scale), None
         return _on_cuda(query, key, value, bounds, scale)[None], None
     # A compiler wants to know sizes ahead, and how much is kept depends on the documents.
     learns = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
     keep = learns and not torch.compiler.is_compiling()
-    if query.shape[-1] <= NARROW:
-        query, key, value = query.float(), key.float(), value.float()
-    with torch.autocast(device, enabled=False):  # in the type it is given
+    with torch.autocast(query.device.type, enabled=False):  # in the type it is given
         x, _ = torch.ops.chiasm.documents(query[0], key[0], value[0], bounds, after, scale, keep)
     return cast("torch.Tensor", x)[None].to(dtype), None
+
+
+def computed_in(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.dtype]:
+    """The three in the type they are attended in, and the type that is wanted of the outcome."""
+    device = query.device.type
+    # Autocast knows nothing of our operator; torch's own attention is computed in autocast's type.
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
+    low = torch.float32 if query.shape[-1] <= NARROW and device == "cpu" else dtype
+    query, key, value = (x.to(dtype).to(low) for x in (query, key, value))
+    return query, key, value, dtype
 
 
 def _on_cuda(
@@ -147,23 +154,6 @@ def _on_cuda(
         enable_gqa=query.shape[1] > key.shape[1],
     )
     return cast("torch.Tensor", x)
-
-
-def seen(bounds: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-    """Which keys each query sees: (T, T) of truth. What everything else here does without."""
-    documents = torch.arange(len(after), device=bounds.device).repeat_interleave(bounds.diff())
-    own_TT = documents[:, None] == documents
-    earlier_TT = after[documents][:, None] == documents
-    return (own_TT | earlier_TT).tril()
-
-
-def _by_mask(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, seen_TT: torch.Tensor, scale: float
-) -> torch.Tensor:
-    """torch's own attention under a mask (1, T, H, K). Flash attention knows no documents that go on from others."""
-    shared = query.shape[1] > key.shape[1]
-    x = F.scaled_dot_product_attention(query, key, value, attn_mask=seen_TT, scale=scale, enable_gqa=shared)
-    return x.transpose(1, 2)
 
 
 # One operator for torch: its inside is no concern of autograd or of a compiler.

@@ -132,7 +132,7 @@ class Llava(nn.Module):
         `features` (N, P, vision width), what the tower makes of the pixels, may stand in their place. `bounds`
         (documents + 1,) says where the documents of a packed row (B = 1) begin and where the last one ends; each then
         attends only to itself, which must happen inside `documents.attending`. `after` (documents,) says which of them
-        go on from an earlier one, and see that too; -1 for those that do not.
+        go on from an earlier one, behind which they stand together, and see that too; -1 for those that do not.
         """
         if features is not None and len(features):
             x_BTD = self.embed(input_ids, self.connect(features))
@@ -146,9 +146,9 @@ class Llava(nn.Module):
         targets_BT = labels[:, 1:]
         is_target_BT = targets_BT != NOT_TRAINED
         targets_R = targets_BT[is_target_BT]
-        if self.few_rows and bounds is not None and len(targets_R):
+        if self.few_rows and bounds is not None and 0 < len(targets_R) <= last_block.MOST_ROWS * labels.numel():
             rows = is_target_BT[0].nonzero().flatten()
-            x_RD = self.hidden(x_BTD, bounds=bounds, after=after, rows=rows)[0]
+            x_RD = self.hidden(x_BTD, attention_mask, bounds=bounds, after=after, rows=rows)[0]
         else:
             x_RD = self.hidden(x_BTD, attention_mask, bounds=bounds, after=after)[:, :-1][is_target_BT]
         if self.rows_at_once and len(targets_R) > self.rows_at_once:

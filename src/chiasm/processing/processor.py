@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from chiasm import templates
 from chiasm.conversation import Conversation, RecordError
 from chiasm.errors import UserError
+from chiasm.processing.apart import each_alone
 from chiasm.processing.images import ImageLayout, ImageProcessing
 from chiasm.processing.pictures import PictureLimits, fingerprint, open_picture
 from chiasm.processing.tokens import PICTURE, PieceTokenizer, Tokens
@@ -138,11 +139,13 @@ class Processor:
         """Ids and labels; no pixels yet. In training, questions asked apart follow what they share one by one."""
         if not (train and conversation.apart):
             return self._written(self.template.render(conversation, train=train), layouts, train)
-        alone = conversation.each_alone()
-        return _branched(
-            [self._written(self.template.render(each, train=True), layouts, True) for each in alone],
-            self.image_token_id,
-        )
+        alone = []
+        for number, each in enumerate(each_alone(conversation), start=1):
+            try:
+                alone.append(self._written(self.template.render(each, train=True), layouts, train=True))
+            except RecordError as error:
+                raise RecordError(error.reason, f"question {number}: {error}") from None
+        return _branched(alone, self.image_token_id)
 
     def _written(self, pieces: Sequence[Piece], layouts: tuple[ImageLayout, ...], train: bool) -> Example:
         import torch
@@ -210,10 +213,12 @@ def _branched(alone: Sequence[Example], image_token_id: int) -> Example:
     is_picture = (alone[0].input_ids == image_token_id).nonzero()
     num = int(is_picture[-1]) + 1 if len(is_picture) else 0
     ids, labels = ([getattr(each, name) for each in alone] for name in ("input_ids", "labels"))
+    if not all(len(each) > num and torch.equal(each[:num], ids[0][:num]) for each in ids):
+        raise RecordError("apart", "questions asked apart must share what stands before them, and be asked")
     if num and any(int(each[num]) != NOT_TRAINED for each in labels):
-        raise RecordError(
-            "apart", "this template trains the first word after a picture, which no question asked apart can"
-        )
+        raise RecordError("apart", "this template trains the first word after a picture, which no question apart can")
+    for each in labels:
+        each[num] = NOT_TRAINED  # nothing foretells what a row begins with
     return Example(
         input_ids=torch.cat([ids[0][:num], *(each[num:] for each in ids)]),
         labels=torch.cat([labels[0][:num], *(each[num:] for each in labels)]),

@@ -23,7 +23,7 @@ from chiasm.training.meter import Meter
 from chiasm.training.metrics import MetricsFile, Reporter
 from chiasm.training.not_finite import NotFinite
 from chiasm.training.objectives import Objective
-from chiasm.training.parallel import HERE, Placement, Told, World
+from chiasm.training.parallel import HERE, Placement, Told, World, is_divided
 from chiasm.training.samples import Batch, Plan, Samples
 from chiasm.training.stage_checkpoints import StageCheckpoints
 from chiasm.training.standing import Standing
@@ -266,8 +266,9 @@ def _computing(model: Llava, stage: Stage) -> Iterator[None]:
         attending = documents.attending(language) if stage.pack else contextlib.nullcontext()
         # A compiler makes one pass of a norm by itself.
         norming = contextlib.nullcontext() if stage.compile else norms.fused(language)
-        # Nor does it gain from fewer rows in one block what it loses by compiling that block apart.
-        sparse = last_block.sparse(language) if stage.pack and not stage.compile else contextlib.nullcontext(False)
+        # Compiled or checkpointed blocks are left as they are, and so are those whose weights are divided.
+        few = stage.pack and not (stage.compile or stage.gradient_checkpointing or is_divided(model.parameters()))
+        sparse = last_block.sparse(language) if few else contextlib.nullcontext(False)
         with attending, norming, whole_attention.attending(model.vision_tower), sparse as few_rows:
             model.few_rows = few_rows
             yield

@@ -100,10 +100,12 @@ class Tower:
         flat = whole.transpose(1, 3, 0, 2, 4).reshape(side * side, -1)
         x_PV = flat @ self._patches.reshape(self._shape.width, -1).T
         x_TV = self._norm(np.concatenate([self._class_token[None], x_PV]) + self._positions)
-        states = [x_TV]
-        for block in self._layers:
-            states.append(block(states[-1], self._shape.num_heads))
-        return [states[-1 if layer is None else layer][1:] for layer in layers]
+        found = {0: x_TV}
+        for number, block in enumerate(self._layers, start=1):
+            x_TV = block(x_TV, self._shape.num_heads)
+            if number in layers:
+                found[number] = x_TV
+        return [(x_TV if layer is None else found[layer])[1:] for layer in layers]
 
 
 def is_left_out(name: str, num_layers: int) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations, islice, repeat
 
 from chiasm.scenes.asking import Question
-from chiasm.scenes.asking.comparing import compare, compare_draft, told_apart, which_has
+from chiasm.scenes.asking.comparing import compare_draft, told_apart, which_has
 from chiasm.scenes.asking.question import LETTERS, asked_once
 from chiasm.scenes.asking.questions import WITH_OPTIONS, ask_at, draft_at
 from chiasm.scenes.asking.sight import Sight
@@ -26,7 +26,7 @@ from chiasm.scenes.formats.requests import COMPARISONS, composed
 from chiasm.scenes.scene import Thing
 from chiasm.scenes.telling.language import Language
 
-TOGETHER, PAIRS, APART = "together", "pairs", "apart"
+TOGETHER, PAIRS = "together", "pairs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,32 +64,7 @@ _ASKED: Mapping[str, _Drill] = {
     "words": _Drill(1, {"read": 3, "facing": 2, "kind": 1}, 5, only_written=True),
     TOGETHER: _Drill(2, _EVERYTHING, 9, practice_every=1),
 }
-DRILLS = (*_ASKED, PAIRS, APART)
-# Questions asked apart cannot give each other away: so all kinds, and many of them.
-_APART: Mapping[str, float] = {
-    "option": 6,
-    "count": 4,
-    "existence": 3,
-    "read": 3,
-    "text_to_box": 3,
-    "colour": 2.5,
-    "side": 2.5,
-    "kind": 2,
-    "action": 1.5,
-    "described": 1,
-    "choice": 1,
-    "facing": 1,
-    "holds": 1,
-    "place": 1,
-    "region_to_text": 1,
-    "state": 1,
-    "wears": 1,
-    "weather": 1,
-    "half": 0.5,
-    "size": 0.5,
-    "time": 0.5,
-}
-_NUM_APART, _NUM_APART_OF_TWO = 16, 6
+DRILLS = (*_ASKED, PAIRS)
 _PLAINLY: Mapping[str, float] = {"colour": 3, "count": 2, "side": 2, "place": 1, "action": 2, "state": 1, "kind": 1}
 _NUM_THERE, _NUM_PLAINLY = 3, 4  # questions in whole sentences: whether things are there, and others
 _OF_FEW_ANSWERS = ("side", "half", "count", "facing")
@@ -102,9 +77,6 @@ def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Reco
     if name == PAIRS:
         if partner and picture.number % 2 == 0:  # of two partners the first
             yield from _paired(picture, partner)
-        return
-    if name == APART:
-        yield from _apart(picture, partner)
         return
     asked = _ASKED[name]
     turn, left = divmod(picture.number, asked.every)
@@ -139,44 +111,6 @@ def _paired(picture: Picture, partner: Picture) -> Iterator[Record]:
             yield record(f"{PAIRS}_{picture.digits}_{language.code}", turns, [first.file, second.file])
 
 
-def _apart(picture: Picture, partner: Picture | None) -> Iterator[Record]:
-    """Questions of all kinds in both languages, each asked as if it were the only one; beside them what is longer."""
-    sight = Sight.of(picture.scene)
-    for language in LANGUAGES:
-        rng = picture.stream(f"{APART} {language.code}")
-        kinds = rng.choices(list(_APART), weights=list(_APART.values()), k=_NUM_APART)
-        asked = [ask_at(sight, kind, language, rng, with_options=("seen", *WITH_OPTIONS)) for kind in kinds]
-        turns = dict(turns_of(filter(None, asked), language))
-        if turns:
-            identity = f"{APART}_{picture.digits}_{language.code}"
-            yield record(identity, list(turns.items()), [picture.file], apart=True)
-    turn = picture.number // 2
-    language = LANGUAGES[turn % 2]
-    if picture.number % 2:
-        yield from _plainly(picture, language, f"{APART} plainly", apart=True)
-        return
-    yield (another if turn // 2 % 3 == 0 else told)(picture, language, f"{APART} longer")
-    if partner:
-        yield from _of_two_apart(picture, partner, language, turn // 2)
-
-
-def _of_two_apart(picture: Picture, partner: Picture, language: Language, turn: int) -> Iterator[Record]:
-    """Short questions about two pictures; for every fourth two pictures sentences, or what sets them apart."""
-    rng, files = picture.stream(f"{APART} compare {language.code}"), [picture.file, partner.file]
-    scenes = picture.scene, partner.scene
-    identity = f"compare_{picture.digits}_{language.code}"
-    if turn % 8 == 0:
-        turns = {composed(COMPARISONS[language.code], rng): told_apart(*scenes, language)}
-    elif turn % 8 == 4:
-        drafts = [compare_draft(*scenes, language, rng) for _ in range(_NUM_APART_OF_TWO)]
-        turns = {draft.question: draft.sentence for draft in drafts if draft is not None}
-    else:
-        found = [compare(*scenes, language, rng) for _ in range(_NUM_APART_OF_TWO)]
-        turns = dict(turns_of(filter(None, found), language))
-    if turns:
-        yield record(identity, list(turns.items()), files, apart=True)
-
-
 def _questions(sight: Sight, asked: _Drill, language: Language, rng: random.Random) -> tuple[Question, ...]:
     """Ones that do not give each other away; those with a format of their own come after the short ones."""
     pairs = list(combinations(sight.seen, 2))
@@ -206,17 +140,15 @@ def _gives_away(question: Question) -> str:
     return question.question if question.kind in _OF_FEW_ANSWERS else question.answer
 
 
-def _plainly(
-    picture: Picture, language: Language, purpose: str = "together plainly", apart: bool = False
-) -> Iterator[Record]:
+def _plainly(picture: Picture, language: Language) -> Iterator[Record]:
     """Short questions as people type them, without the format prompt; the answers are whole sentences."""
-    rng, sight = picture.stream(f"{purpose} {language.code}"), Sight.of(picture.scene)
+    rng, sight = picture.stream(f"together plainly {language.code}"), Sight.of(picture.scene)
     drafts = [draft for _, draft in there(picture.scene, language, rng)][:_NUM_THERE]
     kinds = rng.choices(list(_PLAINLY), weights=list(_PLAINLY.values()), k=_NUM_PLAINLY)
     found = [draft_at(sight, kind, language, rng) for kind in kinds]
     turns = {draft.question: draft.sentence for draft in (*drafts, *found) if draft is not None}
     if turns:
-        yield record(f"plainly_{picture.digits}_{language.code}", list(turns.items()), [picture.file], apart=apart)
+        yield record(f"plainly_{picture.digits}_{language.code}", list(turns.items()), [picture.file])
 
 
 def _of_two(picture: Picture, partner: Picture, turn: int) -> Iterator[Record]:

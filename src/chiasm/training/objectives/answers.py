@@ -13,6 +13,7 @@ from chiasm.conversation import Conversation, RecordError
 from chiasm.data import order, packing
 from chiasm.data.conversations import ConversationFile, check_trains, nothing_trained
 from chiasm.models.llava import Llava
+from chiasm.processing.apart import each_alone
 from chiasm.processing.batch import pack, pad
 from chiasm.processing.images import ImageLayout
 from chiasm.processing.pictures import picture_size
@@ -34,6 +35,7 @@ class Answers:
         self._data = ConversationFile(stage.data.records, stage.data.images)
         self._processor = processor
         self._stage = stage
+        self._row_length = stage.row_length or stage.max_length * (stage.micro_batch_size or stage.batch_size)
         self._features: TowerFeatures | None = None
         self._augmentation: Augmentation | None = None
         match stage.data.order:
@@ -87,17 +89,23 @@ class Answers:
         self._augmentation = augmentation
 
     def sample(self, index: int, epoch: int = 0) -> Example:
-        """The conversation as the model sees it."""
-        conversation = self.conversation(index)
-        if self._features is not None:
-            return self._features.example(conversation)
-        if (augmentation := self._augmentation) is None:
-            return self._processor.encode(conversation, train=True)
+        """The conversation as the model sees it; raises `RecordError` for questions apart that fill more than a row."""
+        conversation, augmentation = self.conversation(index), self._augmentation
 
         def changed(picture: Image.Image, number: int) -> Image.Image:
-            return augmentation.of(picture, epoch, index, number)
+            return picture if augmentation is None else augmentation.of(picture, epoch, index, number)
 
-        return self._processor.encode(conversation, train=True, change=changed)
+        if self._features is not None:
+            example = self._features.example(conversation)
+        else:
+            example = self._processor.encode(conversation, train=True, change=changed if augmentation else None)
+        if example.branches and len(example.input_ids) > self._row_length:
+            raise RecordError(
+                "too long",
+                f"{len(example.branches)} questions asked apart take {len(example.input_ids)} tokens, and a row holds "
+                f"{self._row_length}. Make two records of them, or raise row_length",
+            )
+        return example
 
     def look(self, index: int) -> None:
         """Whether the record is a conversation that teaches something within `max_length`, and its pictures are."""
@@ -106,8 +114,7 @@ class Answers:
         processor = self._processor
         sizes = [picture_size(Path(str(image.source)), processor.limits) for image in conversation.images]
         layouts = [processor.images.layout(*size) for size in sizes]
-        alone = conversation.each_alone() if conversation.apart else (conversation,)
-        written = [processor.template.render(each, train=True) for each in alone]
+        written = [processor.template.render(each, train=True) for each in each_alone(conversation)]
         if all(_fits(pieces, layouts, processor.max_length) for pieces in written):
             return  # nine tenths of the time are the tokenizer's
         if not processor.encode_seen(conversation, layouts, train=True).num_trained:
@@ -129,9 +136,8 @@ class Answers:
         stage = self._stage
         if not stage.pack:
             return in_turn(samples, stage.micro_batch_size)
-        length = stage.row_length or stage.max_length * (stage.micro_batch_size or stage.batch_size)
         sizes = [packing.Size(len(sample.input_ids), len(sample.layouts)) for sample in samples]
-        return [[samples[i] for i in row] for row in packing.rows(sizes, length, stage.row_pictures)]
+        return [[samples[i] for i in row] for row in packing.rows(sizes, self._row_length, stage.row_pictures)]
 
     def collate(self, samples: list[Example]) -> dict[str, torch.Tensor]:
         """Padded on the right, or one behind the other."""
