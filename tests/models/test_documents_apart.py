@@ -31,12 +31,12 @@ def test_equal_to_torchs_attention_under_a_mask(
     mine, _ = documents.attend(torch.nn.Module(), q, k, v, None, **packed)
     document = [number for number, length in enumerate(LENGTHS) for _ in range(length)]
     seen = [[y <= x and document[y] in (document[x], AFTER[document[x]]) for y in range(total)] for x in range(total)]
-    on_a_gpu = families.attend(q, k, v, bounds, after, 16**-0.5)
+    by_family = families.attend(q, k, v, bounds, after, 16**-0.5)
     theirs = torch.nn.functional.scaled_dot_product_attention(
         q, k, v, attn_mask=torch.tensor(seen), enable_gqa=True
     ).transpose(1, 2)
     torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(on_a_gpu, theirs, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(by_family, theirs, rtol=1e-5, atol=1e-5)
     gradients = torch.autograd.grad(mine, (q, k, v), upstream)
     expected = torch.autograd.grad(theirs, (q, k, v), upstream)
     for one, other in zip(gradients, expected, strict=True):

@@ -90,15 +90,7 @@ class Answers:
 
     def sample(self, index: int, epoch: int = 0) -> Example:
         """The conversation as the model sees it; raises `RecordError` for questions apart that fill more than a row."""
-        conversation, augmentation = self.conversation(index), self._augmentation
-
-        def changed(picture: Image.Image, number: int) -> Image.Image:
-            return picture if augmentation is None else augmentation.of(picture, epoch, index, number)
-
-        if self._features is not None:
-            example = self._features.example(conversation)
-        else:
-            example = self._processor.encode(conversation, train=True, change=changed if augmentation else None)
+        example = self._example(self.conversation(index), index, epoch)
         if example.branches and len(example.input_ids) > self._row_length:
             raise RecordError(
                 "too long",
@@ -106,6 +98,17 @@ class Answers:
                 f"{self._row_length}. Make two records of them, or raise row_length",
             )
         return example
+
+    def _example(self, conversation: Conversation, index: int, epoch: int) -> Example:
+        if self._features is not None:
+            return self._features.example(conversation)
+        if (augmentation := self._augmentation) is None:
+            return self._processor.encode(conversation, train=True)
+
+        def changed(picture: Image.Image, number: int) -> Image.Image:
+            return augmentation.of(picture, epoch, index, number)
+
+        return self._processor.encode(conversation, train=True, change=changed)
 
     def look(self, index: int) -> None:
         """Whether the record is a conversation that teaches something within `max_length`, and its pictures are."""
