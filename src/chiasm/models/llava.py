@@ -66,6 +66,11 @@ class Llava(nn.Module):
         """The floating-point type of the language model."""
         return next(self.language_model.parameters()).dtype
 
+    def resize_pictures(self, size: int) -> None:
+        """From here on pictures are `size` x `size` pixels: see `chiasm.models.vision.resize`."""
+        vision.resize(self.vision_tower, size)
+        self.config = self.config.model_copy(update={"vision": {**self.config.vision, "image_size": size}})
+
     def encode_images(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
         """pixels (tiles, 3, height, width) -> picture tokens (tiles, patches, language width)."""
         return self.connect(self.see(pixels_NCHW))

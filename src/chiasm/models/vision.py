@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from chiasm.errors import UserError
 
@@ -52,6 +54,34 @@ def num_layers_to_run(feature_layer: int, num_layers: int) -> int:
             f"expected {-num_layers - 1} to {num_layers}; LLaVA uses -2"
         )
     return count
+
+
+def resize(tower: nn.Module, size: int) -> None:
+    """Let the tower take pictures of `size` x `size` pixels: what it knows of places is stretched over the new grid.
+
+    By bicubic interpolation, so that it can learn on from there, as CLIP-L/336 did from CLIP-L/224 (arXiv:2103.00020,
+    section 3.2). Raises `UserError` for a size that holds no patch.
+    """
+    modules: Any = tower
+    embeddings = modules.embeddings
+    patches = size // embeddings.patch_size
+    if patches < 1:
+        raise UserError(f"pictures of {size} pixels hold no patch of {embeddings.patch_size}: make them larger")
+    positions_PD = embeddings.position_embedding.weight
+    num_class = int(has_class_token(tower))
+    before = math.isqrt(len(positions_PD) - num_class)
+    with torch.no_grad():
+        grid_NDHW = positions_PD[num_class:].float().unflatten(0, (before, before)).permute(2, 0, 1)[None]
+        grown_NDHW = F.interpolate(grid_NDHW, (patches, patches), mode="bicubic", align_corners=False)
+        grown_PD = grown_NDHW[0].flatten(1).T.to(positions_PD.dtype)
+        weight_PD = torch.cat([positions_PD[:num_class], grown_PD])
+    stretched = nn.Embedding(len(weight_PD), weight_PD.shape[1], _weight=weight_PD)
+    stretched.weight.requires_grad_(positions_PD.requires_grad)
+    embeddings.position_embedding = stretched
+    embeddings.position_ids = torch.arange(stretched.num_embeddings, device=positions_PD.device)[None]
+    embeddings.image_size, embeddings.num_patches = size, patches**2
+    embeddings.num_positions = stretched.num_embeddings
+    modules.config.image_size = size
 
 
 def num_layers(tower: nn.Module) -> int:

@@ -92,7 +92,10 @@ def _compared(stage: Stage) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def check_parts(name: str, stage: Stage, model: Llava) -> None:
-    """Raise `UserError` when a part that stage `name` trains has nothing to train."""
+    """Raise `UserError` when a part that stage `name` trains has nothing to train, or its pictures hold no patch."""
+    patch = model.config.vision["patch_size"]
+    if stage.image_size is not None and stage.image_size < patch:
+        raise UserError(f"stages.{name}.image_size: {stage.image_size} pixels hold no patch of the tower's {patch}")
     for part in stage.trains:
         if not any(True for _ in part_of(model, part).parameters()):
             what = f" ('{model.config.connector}')" if part == "connector" else ""

@@ -180,6 +180,8 @@ class Stage(_Value):
     objective: str = "answers"
     template: str = "vicuna_v1"
     images: str = "pad"
+    image_size: int | None = Field(default=None, ge=1, le=4096)
+    """From this stage on pictures have this many pixels a side; None: as many as before."""
     batch_size: int = Field(ge=1, le=1_000_000)
     micro_batch_size: int | None = Field(default=None, ge=1)
     epochs: float = Field(default=1.0, ge=0)

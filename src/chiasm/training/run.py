@@ -111,7 +111,7 @@ def _run(
     if resume:
         world.from_first(lambda: folder.check_machine(reporter, world.size))
         world.from_first(lambda: folder.check_tokenizer(tokenizer))
-        done = _finished_stages(out, recipe, model)
+        done, processor = _finished_stages(out, recipe, model, processor)
         world.from_first(lambda: folder.go_on(recipe, done, final, reporter))
     else:
         world.from_first(lambda: folder.begin(recipe, tokenizer, world.size))
@@ -120,6 +120,7 @@ def _run(
     if hook is not None:
         _call(hook, ["start", *recipe.stages][done], model, processor)
     for name, stage in list(recipe.stages.items())[done:]:
+        processor = _resized(stage, model, processor)
         stage_run = StageRun(name, stage, recipe, out, folder.run_id, reporter, placement)
         _train(stage_run, folder, model, processor, resume, cache or CacheSettings())
         if hook is not None:
@@ -223,15 +224,25 @@ def _finish(run: StageRun, trained: Mapping[str, nn.Parameter], objective: Objec
         state.remove(checkpoint)
 
 
-def _finished_stages(out: Path, recipe: Recipe, model: Llava) -> int:
-    """Put back what finished stages trained; how many there are.
+def _resized(stage: Stage, model: Llava, processor: Processor) -> Processor:
+    """The processor, and the model itself, for pictures of the size that the stage wants."""
+    size = stage.image_size
+    if size is None or size == processor.images.size:
+        return processor
+    model.resize_pictures(size)
+    return processor.with_images(processor.images.model_copy(update={"size": size}))
+
+
+def _finished_stages(out: Path, recipe: Recipe, model: Llava, processor: Processor) -> tuple[int, Processor]:
+    """Put back what finished stages trained; how many there are, and the processor as the last of them had it.
 
     Stage by stage and with the dtypes each had: what is frozen in bfloat16 and trains again later was rounded between.
     """
     for count, (name, stage) in enumerate(recipe.stages.items()):
         folder = out / "stages" / name
         if not folder.is_dir():
-            return count
+            return count, processor
+        processor = _resized(stage, model, processor)
         freeze(model, stage, frozen_dtype(recipe))
         tensors = state.load_weights(folder)
         trained = {
@@ -244,7 +255,7 @@ def _finished_stages(out: Path, recipe: Recipe, model: Llava) -> int:
         with torch.no_grad():
             for key, parameter in trained.items():
                 parameter.copy_(tensors[key])
-    return len(recipe.stages)
+    return len(recipe.stages), processor
 
 
 def _call(after_stage: AfterStage, name: str, model: Llava, processor: Processor) -> None:

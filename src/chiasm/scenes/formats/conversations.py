@@ -12,15 +12,20 @@ Turn = tuple[str, str]
 """What is asked and what is answered."""
 
 
-def record(identity: str, turns: Sequence[Turn], images: Sequence[str] = (), before: str = "") -> Record:
-    """A conversation; a marker for each picture, then the text `before`, stand in front of the first question."""
+def record(
+    identity: str, turns: Sequence[Turn], images: Sequence[str] = (), before: str = "", *, apart: bool = False
+) -> Record:
+    """A conversation; a marker for each picture, then the text `before`, stand in front of the first question.
+
+    `apart`: each question is learnt from as if it were the only one.
+    """
     lead = "<image>\n" * len(images) + (f"{before}\n" if before else "")
     said = []
     for number, (asked, answered) in enumerate(turns):
         said.append({"from": "human", "value": asked if number else lead + asked})
         said.append({"from": "gpt", "value": answered})
     pictures = {"image": images[0] if len(images) == 1 else list(images)} if images else {}
-    return {"id": identity, **pictures, "conversations": said}
+    return {"id": identity, **pictures, **({"apart": True} if apart else {}), "conversations": said}
 
 
 def turns_of(questions: Iterable[Question], language: Language) -> list[Turn]:

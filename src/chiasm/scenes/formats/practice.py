@@ -92,11 +92,12 @@ def compared(picture: Picture, partner: Picture, language: Language, purpose: st
 
 def told(picture: Picture, language: Language, purpose: str) -> Record:
     """A request as people write them, and what there is to say; of its own for each `purpose`."""
-    turn = _requested(picture, language, picture.stream(purpose))
+    turn = requested(picture, language, picture.stream(purpose))
     return record(f"told_{picture.digits}_{language.code}", [turn], [picture.file])
 
 
-def _requested(picture: Picture, language: Language, rng: random.Random) -> Turn:
+def requested(picture: Picture, language: Language, rng: random.Random) -> Turn:
+    """A caption, a description, tags or all text, asked for as people write it."""
     scene, code = picture.scene, language.code
     (wanted,) = rng.choices(list(_TOLD), weights=list(_TOLD.values()))
     if wanted == "caption":
