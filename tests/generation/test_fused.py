@@ -23,6 +23,10 @@ LIKE_LLAMA: dict[str, dict[str, Any]] = {
     "as many keys as queries": {**LANGUAGE, "num_key_value_heads": 4},
     "wide heads": {**LANGUAGE, "head_dim": 16},
     "biases everywhere": {**LANGUAGE, "attention_bias": True, "mlp_bias": True},
+    "a rotation that stretches": {
+        **LANGUAGE,
+        "rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4},
+    },
     "scaled rotation": {**LANGUAGE, "rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}},
     "biases of queries, keys and values": {"model_type": "qwen2", **SHAPE},
     "no window": {"model_type": "mistral", **SHAPE, "sliding_window": None},
@@ -96,8 +100,8 @@ def test_every_step_takes_the_fewer_operations(monkeypatch: pytest.MonkeyPatch) 
     assert fused.take_over(model.language_model)
     decoded, hidden = list[tuple[int, int]](), fused._hidden
 
-    def told(decoder: Any, x: torch.Tensor, positions: torch.Tensor, step: Any) -> torch.Tensor:
-        found = hidden(decoder, x, positions, step)
+    def told(decoder: Any, turns: Any, x: torch.Tensor, positions: torch.Tensor, step: Any) -> torch.Tensor:
+        found = hidden(decoder, turns, x, positions, step)
         decoded.append((x.shape[1], found.shape[1]))
         return found
 

@@ -24,6 +24,10 @@ from chiasm.generation.attention import NAME, STEP, Step
 from chiasm.generation.cache import layer_kinds
 from chiasm.models import language
 
+# Of the rotations transformers knows: the others stretch with the longest position there has been.
+_FIXED_ROTATIONS = ("default", "linear", "llama3", "yarn")
+_FEWEST_PLACES = 1024  # of the table, which doubles; ours
+
 # What a block must consist of, to the last module: then only numbers can be different, and those are compared.
 _BLOCK = {
     "": {"self_attn", "mlp", "input_layernorm", "post_attention_layernorm"},
@@ -47,7 +51,7 @@ def take_over(language_model: Any) -> bool:
     for block in decoder.layers:
         _join(block.self_attn, ("q_proj", "k_proj", "v_proj"))
         _join(block.mlp, ("gate_proj", "up_proj"))
-    decoder.forward = partial(_forward, decoder, decoder.forward)
+    decoder.forward = partial(_forward, decoder, decoder.forward, _Turns(decoder.rotary_emb))
     return True
 
 
@@ -89,23 +93,53 @@ def _product(x: torch.Tensor, *layers: nn.Module) -> torch.Tensor:
     return first.joint(x) if isinstance(first, _Part) else torch.cat([layer(x) for layer in layers], -1)
 
 
-def _forward(decoder: Any, original: Any, *args: Any, **kwargs: Any) -> Any:
+class _Turns:
+    """How far queries and keys are turned at each position, computed once: a row of a table for every position.
+
+    Only of rotations that depend on nothing but the position; others are computed at every step.
+    """
+
+    def __init__(self, rotary: Any, keep: bool = True) -> None:
+        """`keep`: with a table."""
+        self._rotary = rotary
+        self._is_kept = keep and getattr(rotary, "rope_type", None) in _FIXED_ROTATIONS
+        self._table: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def at(self, x: torch.Tensor, position_ids: torch.Tensor, longest: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosines and signed sines (1, T, 1, K) at positions (1, T), all below `longest`."""
+        if not self._is_kept:
+            return self._computed(x, position_ids)
+        if self._table is None or len(self._table[0]) < longest:
+            places = torch.arange(max(_FEWEST_PLACES, 1 << (longest - 1).bit_length()), device=x.device)
+            cos, sin = self._computed(x, places[None])
+            self._table = cos[0], sin[0]
+        cos, sin = (each[position_ids] for each in self._table)
+        return cos, sin
+
+    def _computed(self, x: torch.Tensor, position_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        cos, sin = (each[:, :, None] for each in self._rotary(x, position_ids))
+        half = cos.shape[-1] // 2
+        return cos, torch.cat([-sin[..., :half], sin[..., half:]], -1)
+
+
+def _forward(decoder: Any, original: Any, turns: _Turns, *args: Any, **kwargs: Any) -> Any:
     if not {STEP, "inputs_embeds", "position_ids"} <= kwargs.keys():
         return original(*args, **kwargs)
     return BaseModelOutputWithPast(
-        last_hidden_state=_hidden(decoder, kwargs["inputs_embeds"], kwargs["position_ids"], kwargs[STEP])
+        last_hidden_state=_hidden(decoder, turns, kwargs["inputs_embeds"], kwargs["position_ids"], kwargs[STEP])
     )
 
 
-def _hidden(decoder: Any, x: torch.Tensor, position_ids: torch.Tensor, step: Step | _Causal) -> torch.Tensor:
+def _hidden(
+    decoder: Any, turns: _Turns, x: torch.Tensor, position_ids: torch.Tensor, step: Step | _Causal
+) -> torch.Tensor:
     """Embeddings (1, T, D) at positions (1, T) -> hidden states of the rows the step wants (1, R, D).
 
     Half a head is turned by the other half: x cos + (-b, a) sin for x = (a, b), `roll` being the swap.
     """
     wanted = step.wanted if 0 < len(step.wanted) < x.shape[1] else None
-    cos, sin = (each[:, :, None] for each in decoder.rotary_emb(x, position_ids))
+    cos, sin = turns.at(x, position_ids, step.longest)
     width = cos.shape[-1]
-    sin = torch.cat([-sin[..., : width // 2], sin[..., width // 2 :]], -1)
     last = len(decoder.layers) - 1
     for index, block in enumerate(decoder.layers):
         attention, mlp = block.self_attn, block.mlp
@@ -169,7 +203,7 @@ def _computes_like_llama(decoder: Any) -> bool:
     # Some families attend in another way behind a position far from the first.
     last = getattr(decoder.config.get_text_config(decoder=True), "max_position_embeddings", 6) - 1
     positions = torch.tensor([[0, 2, last]], device=weight.device)
-    step = _Causal()
+    step = _Causal(last + 1)
     theirs = decoder(
         inputs_embeds=x,
         position_ids=positions,
@@ -178,7 +212,7 @@ def _computes_like_llama(decoder: Any) -> bool:
         **{STEP: step},
     ).last_hidden_state
     try:
-        mine = _hidden(decoder, x, positions, step)
+        mine = _hidden(decoder, _Turns(decoder.rotary_emb, keep=False), x, positions, step)  # few of many places
     except (RuntimeError, AttributeError, IndexError, TypeError, ValueError):  # shapes, or insides, of another kind
         return False
     return not step.has_window and torch.allclose(mine, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()))
@@ -188,6 +222,7 @@ def _computes_like_llama(decoder: Any) -> bool:
 class _Causal:
     """A step whose tokens see each other and those before; it notes whether a layer told it of a window."""
 
+    longest: int
     wanted: Sequence[int] = ()
     has_window: bool = False
 

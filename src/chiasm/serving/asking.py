@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from chiasm.conversation import Conversation
 from chiasm.errors import UserError
 from chiasm.serving import looking, replies, wire
 from chiasm.serving.answering import Answering
+from chiasm.serving.bell import Bell, RungError, at_once
 from chiasm.serving.bodies import Bodies, ClientGoneError
 from chiasm.serving.bounded_json import read_json
 from chiasm.serving.desk import Desk
@@ -65,8 +66,10 @@ class Asking:
         self._held = AsyncExitStack()
         self._begun = time.monotonic()
         self._end = self._begun + house.deadline
+        self._bell = Bell()  # rings when the client, the server or the time has ended
         self._gone: asyncio.Task[None]
         self._cut: asyncio.Task[None]
+        self._timer: asyncio.TimerHandle
 
     async def chat(self) -> Response:
         """The answer."""
@@ -153,14 +156,20 @@ class Asking:
         await self._held.enter_async_context(self._house.desk.place())
         self._gone = asyncio.create_task(self._disconnected())
         self._cut = asyncio.create_task(self._house.desk.cut())
+        for each in (self._gone, self._cut):
+            each.add_done_callback(self._bell.ring)
+        left = self._end - time.monotonic()
+        self._timer = asyncio.get_running_loop().call_later(left, self._bell.ring)
         self._held.callback(self._watch_no_more)
 
     def _watch_no_more(self) -> None:
-        self._gone.cancel()
-        self._cut.cancel()
+        for each in (self._gone, self._cut):
+            each.remove_done_callback(self._bell.ring)
+            each.cancel()
+        self._timer.cancel()
         # A cancelled task knows where it was: in a method of this object. Without the way back, both are gone at once,
         # and the request's pictures with them, not when the collector next comes by.
-        del self._gone, self._cut
+        del self._gone, self._cut, self._timer
 
     def _check_abilities(self, asked: wire.Asked) -> None:
         """Raise `Refused` for what this model cannot do."""
@@ -240,39 +249,31 @@ class Asking:
 
     async def _next(self, answering: Answering) -> Delta | None:
         """The next piece: not even one that is there already, when the client, the time or the server has ended."""
-        if self._gone.done() or self._cut.done() or time.monotonic() >= self._end:
-            raise self._over()
         return await self._within(answering.next())
 
     async def _within(self, work: Awaitable[_Made]) -> _Made:
         """What `work` gives, unless the client, the time or the server ends first. Its errors become ours."""
-        return self._result(await self._ended(work))
-
-    async def _taken(self, sending: Awaitable[None]) -> None:
-        """Send; `ClientGoneError` where the client, the time or the server ends before there is room for it."""
         try:
-            (await self._ended(sending)).result()
-        except (ClientGoneError, Refused) as error:
-            if isinstance(error, Refused):  # nothing can be said to who takes nothing
-                error.forget()
+            made = await self._bell.wait_for(work)
+        except RungError:
+            raise self._over() from None
+        except (Refused, asyncio.CancelledError):
+            raise
+        except Exception as error:
+            raise self._refusal(error) from None
+        if isinstance(made, Delta) and made.finish_reason is not None:
+            self._house.desk.num_faults = 0
+        return made
+
+    async def _taken(self, sending: Coroutine[object, object, None]) -> None:
+        """Send; `ClientGoneError` where the client, the time or the server ends before there is room for it."""
+        if self._bell.has_rung() and await at_once(sending):  # the last words
+            return
+        try:
+            await self._bell.wait_for(sending)
+        except RungError:  # nothing can be said to who takes nothing
             self._house.metrics.vanished += 1
             raise ClientGoneError from None
-
-    async def _ended(self, work: Awaitable[_Made]) -> asyncio.Future[_Made]:
-        """`work` when it has ended; raises `ClientGoneError` or `Refused` where something else ends first."""
-        task = asyncio.ensure_future(work)
-        left = max(0.0, self._end - time.monotonic())
-        try:
-            await asyncio.wait({task, self._gone, self._cut}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            task.cancel()
-            raise
-        if task.done():
-            return task
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task
-        raise self._over()
 
     def _over(self) -> ClientGoneError | Refused:
         """Who ended it: the client, the server, else the time."""
@@ -282,25 +283,18 @@ class Asking:
             return Refused(503, "the server is stopping", code="stopping", retry_after=5, close=True)
         return Refused(504, f"no end after {self._house.deadline:g} seconds", code="deadline")
 
-    def _result(self, task: asyncio.Future[_Made]) -> _Made:
-        desk = self._house.desk
-        try:
-            made = task.result()
-        except (Refused, asyncio.CancelledError):
-            raise
-        except AnswerError as error:  # whoever is asked in turn: their words may hold more than a client should know
+    def _refusal(self, error: Exception) -> Refused:
+        """What the client is told of an error of the model."""
+        if isinstance(error, AnswerError):
+            # Of whoever is asked in turn: their words may hold more than a client should know.
             log.warning("no answer: %s", error)
             status, wait = (502, None) if error.permanent else (503, int(error.retry_after or 5))
-            raise Refused(status, "the model gave no answer", code="no_answer", retry_after=wait) from None
-        except UserError as error:
-            raise Refused(400, str(error), param="messages", code=_code(error)) from None
-        except Exception:
-            desk.num_faults += 1
-            log.exception("the model failed")
-            raise broken() from None
-        if isinstance(made, Delta) and made.finish_reason is not None:
-            desk.num_faults = 0
-        return made
+            return Refused(status, "the model gave no answer", code="no_answer", retry_after=wait)
+        if isinstance(error, UserError):
+            return Refused(400, str(error), param="messages", code=_code(error))
+        self._house.desk.num_faults += 1
+        log.error("the model failed", exc_info=error)
+        return broken()
 
     async def _disconnected(self) -> None:
         while (await self._request.receive())["type"] != "http.disconnect":
@@ -319,7 +313,7 @@ class EventStream(Response):
     def __init__(
         self,
         events: AsyncGenerator[bytes, None],
-        taken: Callable[[Awaitable[None]], Awaitable[None]],
+        taken: Callable[[Coroutine[object, object, None]], Awaitable[None]],
         held: AsyncExitStack,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
