@@ -88,3 +88,10 @@ async def test_at_once_does_what_needs_no_waiting() -> None:
     assert await at_once(say("now", 0))
     assert not await at_once(say("later", 60))
     assert said == ["now"]
+    task = asyncio.create_task(at_once(say("never", 0.01)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.sleep(0.05)
+    assert said == ["now"]

@@ -16,6 +16,7 @@ from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
 from chiasm.models import vision
 from chiasm.training import plan
+from chiasm.training.features import CacheSettings
 from chiasm.training.run import run
 from tests.training import micro
 
@@ -74,3 +75,23 @@ def test_pictures_without_a_patch_are_refused_before_any_work(micro_world: Path,
     with pytest.raises(UserError, match=r"stages\.instruct\.image_size: 7 pixels hold no patch of the tower's 8"):
         run(micro.recipe(micro_world, "stages.instruct.image_size=7"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match="no patch"):
+        plan.plan(micro.recipe(micro_world, "stages.instruct.image_size=7"), plan.Machine())
+
+
+def test_adapters_on_a_resized_tower_are_saved_with_it(micro_world: Path, tmp_path: Path) -> None:
+    """Or they would be loaded onto the tower as it was, whose positions are too few."""
+    start = run(micro.recipe(micro_world, stages=("align",)), tmp_path / "start")
+    changes = ("stages.instruct.image_size=104", "stages.instruct.lora={rank: 2, alpha: 4, dropout: 0}")
+    final = run(micro.recipe(micro_world, *changes, stages=("instruct",), start=str(start)), tmp_path / "run")
+    assert chiasm.load(str(final)).processor.images.size == 104
+
+
+@pytest.mark.parametrize("objective", ["see", "align"])
+def test_other_objectives_and_cached_features_take_larger_pictures(
+    micro_world: Path, tmp_path: Path, objective: str
+) -> None:
+    changes = [f"stages.{objective}.image_size=104", "stages.align.features=cache"]
+    cache = CacheSettings(folder=tmp_path / "cache")
+    final = run(micro.recipe(micro_world, *changes, stages=("see", "align")), tmp_path / "run", cache=cache)
+    assert json.loads((final / "config.json").read_text())["vision_config"]["image_size"] == 104

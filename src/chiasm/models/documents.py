@@ -34,9 +34,8 @@ QUERIES = 128  # of a block; ours, measured: larger ones compute more of what no
 # Tokens of a document whose weights wait for the backward pass and are not computed again there: for each head and
 # layer as many numbers as half the square of its length. Ours.
 LONGEST_KEPT = 1024
-# Heads so narrow are attended in float32 by several threads: their products in bfloat16 run on one core, whatever there
-# is. With heads of 32 a step of the demo's model took 0.55 s in place of 1.01 on two cores of an EPYC; with 64, or where
-# a process has one thread, bfloat16 is faster.
+# Heads so narrow are attended in float32: their products in bfloat16 run on one core, whatever there is. With heads of
+# 32 a step of the demo's model took 0.55 s in place of 1.01 on two cores of an EPYC; with 64 bfloat16 is faster.
 NARROW = 32
 # Arguments of other attention functions that change the result.
 _FOREIGN = ("softcap", "s_aux", "position_bias")
@@ -128,8 +127,7 @@ def computed_in(
     device = query.device.type
     # Autocast knows nothing of our operator; torch's own attention is computed in autocast's type.
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
-    narrow = query.shape[-1] <= NARROW and device == "cpu" and torch.get_num_threads() > 1
-    low = torch.float32 if narrow else dtype
+    low = torch.float32 if query.shape[-1] <= NARROW and device == "cpu" else dtype
     query, key, value = (x.to(dtype).to(low) for x in (query, key, value))
     return query, key, value, dtype
 

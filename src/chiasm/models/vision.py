@@ -71,9 +71,10 @@ def resize(tower: nn.Module, size: int) -> None:
     num_class = int(has_class_token(tower))
     before = math.isqrt(len(positions_PD) - num_class)
     with torch.no_grad():
-        grid_NDHW = positions_PD[num_class:].float().unflatten(0, (before, before)).permute(2, 0, 1)[None]
+        # On the CPU: a run that goes on stretches them there, and must come to the same bits.
+        grid_NDHW = positions_PD[num_class:].float().cpu().unflatten(0, (before, before)).permute(2, 0, 1)[None]
         grown_NDHW = F.interpolate(grid_NDHW, (patches, patches), mode="bicubic", align_corners=False)
-        grown_PD = grown_NDHW[0].flatten(1).T.to(positions_PD.dtype)
+        grown_PD = grown_NDHW[0].flatten(1).T.to(positions_PD)
         weight_PD = torch.cat([positions_PD[:num_class], grown_PD])
     stretched = nn.Embedding(len(weight_PD), weight_PD.shape[1], _weight=weight_PD)
     stretched.weight.requires_grad_(positions_PD.requires_grad)

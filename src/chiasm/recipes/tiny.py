@@ -8,7 +8,8 @@ questions that do not give each other away: a model from nothing has to be made 
 with some practice in between, and `together`, in which everything is asked; `sides` and `together` come once more, as
 they were cut off too early. Which of two pictures has a thing is learnt by itself, too, and then everything together
 once more. Captions leave out much that boxes tell: so the tower alone learns from boxes (`patches`), and connector and
-language model follow it. At the end nothing is frozen (`all_parts`), as in LLaVA-1.6. Sizes and rates chosen by us.
+language model follow it. At the end nothing is frozen (`all_parts`), as in LLaVA-1.6, and every question is asked apart
+in larger pictures (`everything`). Sizes and rates chosen by us.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def recipe(world: str = _WORLD) -> Recipe:
                     instances=f"{annotations}/instances_train.json",
                 ),
                 batch_size=64,
-                epochs=0.8,  # an epoch shows a picture with each of its ten captions
+                epochs=0.4,  # an epoch shows a picture with each of its ten captions
                 optim=Optim(lr=2e-3, betas=(0.9, 0.98), weight_decay=0.05),
             ),
             "language": Stage(
@@ -87,7 +88,7 @@ def recipe(world: str = _WORLD) -> Recipe:
                 data=Data(records=f"{world}/align_train.json", images=images),
                 template="plain",
                 batch_size=16,
-                epochs=0.2,
+                epochs=0.1,
                 max_length=1024,
                 pack=True,
                 row_length=2048,
@@ -99,29 +100,30 @@ def recipe(world: str = _WORLD) -> Recipe:
                 data=Data(records=f"{world}/mixture_train.json", images=images),
                 template="chatml",
                 batch_size=16,
-                epochs=1.1,
+                epochs=0.55,
                 max_length=1024,
                 pack=True,
                 row_length=2048,
                 features="cache",
                 optim=Optim(lr=5e-4, betas=(0.9, 0.98)),
             ),
-            "practice": _questions(f"{world}/practice_train.json", images, epochs=1.3),
-            "letters": _questions(f"{drills}/letters_train.json", images, epochs=1),
-            "options": _questions(f"{drills}/options_train.json", images, epochs=0.75),
-            "sides": _questions(f"{drills}/sides_train.json", images, epochs=1),
-            "boxes": _questions(f"{drills}/boxes_train.json", images, epochs=0.75),
-            "together": _questions(f"{drills}/together_train.json", images, epochs=0.35),
-            "sides_again": _questions(f"{drills}/sides_train.json", images, epochs=1),
-            "together_again": _questions(f"{drills}/together_train.json", images, epochs=0.75),
-            "pairs": _questions(f"{drills}/pairs_train.json", images, epochs=0.5),
-            "together_longer": _questions(f"{drills}/together_train.json", images, epochs=0.7),
-            "patches": _patches(f"{annotations}/instances_train.json", images, epochs=4),
-            "patches_again": _patches(f"{annotations}/instances_train.json", images, epochs=2.4),
-            "words": _questions(f"{drills}/words_train.json", images, epochs=0.4),
-            "all_together": _questions(f"{drills}/together_train.json", images, epochs=0.65),
-            "all_parts": _nothing_frozen(f"{drills}/together_train.json", images, epochs=0.45),
-            "all_parts_again": _nothing_frozen(f"{drills}/together_train.json", images, epochs=0.45),
+            "practice": _questions(f"{world}/practice_train.json", images, epochs=0.65),
+            "letters": _questions(f"{drills}/letters_train.json", images, epochs=0.5),
+            "options": _questions(f"{drills}/options_train.json", images, epochs=0.375),
+            "sides": _questions(f"{drills}/sides_train.json", images, epochs=0.5),
+            "boxes": _questions(f"{drills}/boxes_train.json", images, epochs=0.375),
+            "together": _questions(f"{drills}/together_train.json", images, epochs=0.175),
+            "sides_again": _questions(f"{drills}/sides_train.json", images, epochs=0.5),
+            "together_again": _questions(f"{drills}/together_train.json", images, epochs=0.375),
+            "pairs": _questions(f"{drills}/pairs_train.json", images, epochs=0.25),
+            "together_longer": _questions(f"{drills}/together_train.json", images, epochs=0.35),
+            "patches": _patches(f"{annotations}/instances_train.json", images, epochs=2),
+            "patches_again": _patches(f"{annotations}/instances_train.json", images, epochs=1.2),
+            "words": _questions(f"{drills}/words_train.json", images, epochs=0.2),
+            "all_together": _questions(f"{drills}/together_train.json", images, epochs=0.325),
+            "all_parts": _nothing_frozen(f"{drills}/together_train.json", images, epochs=0.225),
+            "all_parts_again": _nothing_frozen(f"{drills}/together_train.json", images, epochs=0.225),
+            "everything": _apart(f"{drills}/everything_train.json", images, epochs=0.55),
         },
         save_every=500,
     )
@@ -149,6 +151,13 @@ def _nothing_frozen(records: str, images: str, epochs: float) -> Stage:
     optim = Optim(lr=5e-4, lr_by_part={"vision": 2e-4}, betas=(0.9, 0.98))
     changes = {"trains": ("vision", "connector", "language"), "features": "computed", "optim": optim}
     return questions.model_copy(update=changes)
+
+
+def _apart(records: str, images: str, epochs: float) -> Stage:
+    """Larger pictures, and some twenty-five questions about each that share it; again nothing is frozen."""
+    optim = Optim(lr=7e-4, lr_by_part={"vision": 5e-4}, betas=(0.9, 0.98))
+    changes = {"image_size": 168, "batch_size": 16, "optim": optim}
+    return _nothing_frozen(records, images, epochs).model_copy(update=changes)
 
 
 def _patches(instances: str, images: str, epochs: float) -> Stage:

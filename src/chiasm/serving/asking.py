@@ -248,7 +248,7 @@ class Asking:
             refused.forget()
 
     async def _next(self, answering: Answering) -> Delta | None:
-        """The next piece: not even one that is there already, when the client, the time or the server has ended."""
+        """The next piece: not even one that is there already, once it is known that client, time or server ended."""
         return await self._within(answering.next())
 
     async def _within(self, work: Awaitable[_Made]) -> _Made:
@@ -267,13 +267,14 @@ class Asking:
 
     async def _taken(self, sending: Coroutine[object, object, None]) -> None:
         """Send; `ClientGoneError` where the client, the time or the server ends before there is room for it."""
-        if self._bell.has_rung() and await at_once(sending):  # the last words
+        if not self._bell.has_rung():
+            with contextlib.suppress(RungError):
+                await self._bell.wait_for(sending)
+                return
+        elif await at_once(sending):  # the last words
             return
-        try:
-            await self._bell.wait_for(sending)
-        except RungError:  # nothing can be said to who takes nothing
-            self._house.metrics.vanished += 1
-            raise ClientGoneError from None
+        self._house.metrics.vanished += 1  # nothing can be said to who takes nothing
+        raise ClientGoneError
 
     def _over(self) -> ClientGoneError | Refused:
         """Who ended it: the client, the server, else the time."""

@@ -7,6 +7,7 @@ answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
@@ -43,11 +44,12 @@ class Bell:
             raise RungError
         task = self._waiting = asyncio.current_task()
         assert task is not None
+        before = task.cancelling()
         try:
             return await work
         except asyncio.CancelledError:
             # Cancelled by the bell alone, this task goes on; `asyncio.timeout` tells the two apart in the same way.
-            if self.has_rung() and task.uncancel() == 0:
+            if self.has_rung() and task.uncancel() <= before:
                 raise RungError from None
             raise
         finally:
@@ -57,12 +59,13 @@ class Bell:
 async def at_once(work: Coroutine[Any, Any, None]) -> bool:
     """Do `work` if that takes no waiting; whether it is done."""
     task = asyncio.create_task(work)
-    await asyncio.sleep(0)
-    if not task.done():
-        task.cancel()
-        return False
-    task.result()
-    return True
+    try:
+        await asyncio.sleep(0)
+    finally:
+        is_done = task.done() or not task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return is_done
 
 
 def _give_up(work: Awaitable[Any]) -> None:

@@ -91,11 +91,15 @@ def _compared(stage: Stage) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "instances", () if stage.contrast.instances is None else (stage.contrast.instances,)
 
 
-def check_parts(name: str, stage: Stage, model: Llava) -> None:
-    """Raise `UserError` when a part that stage `name` trains has nothing to train, or its pictures hold no patch."""
-    patch = model.config.vision["patch_size"]
+def check_image_size(name: str, stage: Stage, patch: int) -> None:
+    """Raise `UserError` when pictures of stage `name` hold no patch of so many pixels a side."""
     if stage.image_size is not None and stage.image_size < patch:
         raise UserError(f"stages.{name}.image_size: {stage.image_size} pixels hold no patch of the tower's {patch}")
+
+
+def check_parts(name: str, stage: Stage, model: Llava) -> None:
+    """Raise `UserError` when a part that stage `name` trains has nothing to train, or its pictures hold no patch."""
+    check_image_size(name, stage, model.config.vision["patch_size"])
     for part in stage.trains:
         if not any(True for _ in part_of(model, part).parameters()):
             what = f" ('{model.config.connector}')" if part == "connector" else ""

@@ -98,7 +98,9 @@ def save(final: Path, recipe: Recipe, model: Llava, processor: Processor, proven
 def base_of(recipe: Recipe) -> dict[str, str] | None:
     """The folders or hub names that hold what the adapters stand on; None where the run itself made that."""
     changed = any(
-        "vision" in stage.trains or ("language" in stage.trains and stage.lora is None)
+        stage.image_size is not None  # which stretches the tower's positions
+        or "vision" in stage.trains
+        or ("language" in stage.trains and stage.lora is None)
         for stage in recipe.stages.values()
     )
     origin = recipe.model

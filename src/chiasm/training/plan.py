@@ -16,6 +16,7 @@ from chiasm.models.config import LlavaConfig
 from chiasm.models.vision import num_layers_to_run
 from chiasm.training import activations, lora, shapes
 from chiasm.training.activations import Blocks, How
+from chiasm.training.checking import check_image_size
 from chiasm.training.config import PARTS, Recipe, Stage
 from chiasm.training.loop import part_of
 from chiasm.training.samples import Plan as Steps
@@ -112,6 +113,7 @@ def plan(recipe: Recipe, machine: Machine) -> RunPlan:
     stages = []
     for name, stage in recipe.stages.items():
         if stage.image_size is not None:
+            check_image_size(name, stage, int(config.vision["patch_size"]))
             config = config.model_copy(update={"vision": {**config.vision, "image_size": stage.image_size}})
             if processor is not None:
                 processor = processor.with_images(processor.images.model_copy(update={"size": stage.image_size}))

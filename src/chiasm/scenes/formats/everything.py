@@ -56,7 +56,7 @@ _SENTENCES: Mapping[str, float] = {
     "kind": 1,
 }
 _NUM_SHORT, _NUM_SENTENCES, _NUM_OF_TWO = 14, 2, 4  # in each language
-_NUM_READ = 4  # tries: of each writing a few pictures have, to be asked about once in each wording
+_NUM_READ = 4  # in pictures with writing, which are few; in the same words it is asked about once
 _OF_TWO_EVERY = 4  # pictures
 
 
