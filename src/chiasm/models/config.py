@@ -26,6 +26,10 @@ class LlavaConfig(BaseModel):
     class_token: bool = False
     image_token_id: int = -200
 
+    def resized(self, size: int) -> LlavaConfig:
+        """The same for pictures of `size` x `size` pixels."""
+        return self.model_copy(update={"vision": {**self.vision, "image_size": size}})
+
     @property
     def vision_width(self) -> int:
         """Width of the tower's features."""

@@ -69,7 +69,7 @@ class Llava(nn.Module):
     def resize_pictures(self, size: int) -> None:
         """From here on pictures are `size` x `size` pixels: see `chiasm.models.vision.resize`."""
         vision.resize(self.vision_tower, size)
-        self.config = self.config.model_copy(update={"vision": {**self.config.vision, "image_size": size}})
+        self.config = self.config.resized(size)
 
     def encode_images(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
         """pixels (tiles, 3, height, width) -> picture tokens (tiles, patches, language width)."""

@@ -60,7 +60,7 @@ def resize(tower: nn.Module, size: int) -> None:
     """Let the tower take pictures of `size` x `size` pixels: what it knows of places is stretched over the new grid.
 
     By bicubic interpolation, so that it can learn on from there, as CLIP-L/336 did from CLIP-L/224 (arXiv:2103.00020,
-    section 3.2). Raises `UserError` for a size that holds no patch.
+    section 2.5). Raises `UserError` for a size that holds no patch.
     """
     modules: Any = tower
     embeddings = modules.embeddings

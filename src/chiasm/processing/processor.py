@@ -102,6 +102,10 @@ class Processor:
         changed.images = images
         return changed
 
+    def resized(self, size: int) -> Processor:
+        """The same processor for pictures, or tiles, of `size` x `size` pixels."""
+        return self.with_images(self.images.model_copy(update={"size": size}))
+
     def encode(
         self,
         conversation: Conversation,

@@ -23,7 +23,7 @@ class Bell:
 
     def __init__(self) -> None:
         self._rung = False
-        self._waiting: asyncio.Task[Any] | None = None
+        self._waiting: asyncio.Timeout | None = None
 
     def has_rung(self) -> bool:
         """Whether all waiting has ended."""
@@ -34,24 +34,23 @@ class Bell:
         if not self._rung:
             self._rung = True
             if self._waiting is not None:
-                self._waiting.cancel()
+                self._waiting.reschedule(asyncio.get_running_loop().time())
 
     async def wait_for(self, work: Awaitable[_Made]) -> _Made:
         """What `work` gives, or raises, unless the bell rings first."""
         assert self._waiting is None
-        if self.has_rung():
+        if self._rung:
             _give_up(work)
             raise RungError
-        task = self._waiting = asyncio.current_task()
-        assert task is not None
-        before = task.cancelling()
+        waiting = asyncio.timeout(None)  # it has no end yet: a ring gives it one
         try:
-            return await work
-        except asyncio.CancelledError:
-            # Cancelled by the bell alone, this task goes on; `asyncio.timeout` tells the two apart in the same way.
-            if self.has_rung() and task.uncancel() <= before:
+            async with waiting:
+                self._waiting = waiting
+                return await work
+        except TimeoutError:
+            if waiting.expired():
                 raise RungError from None
-            raise
+            raise  # the work's own
         finally:
             self._waiting = None
 

@@ -114,9 +114,9 @@ def plan(recipe: Recipe, machine: Machine) -> RunPlan:
     for name, stage in recipe.stages.items():
         if stage.image_size is not None:
             check_image_size(name, stage, int(config.vision["patch_size"]))
-            config = config.model_copy(update={"vision": {**config.vision, "image_size": stage.image_size}})
+            config = config.resized(stage.image_size)
             if processor is not None:
-                processor = processor.with_images(processor.images.model_copy(update={"size": stage.image_size}))
+                processor = processor.resized(stage.image_size)
         samples = shapes.samples_of(stage, processor)
         stages.append(_Stage(recipe, name, stage, config, parameters, samples, machine).plan())
     return RunPlan(recipe.name, machine, {part: parameters[part] for part in PARTS}, stages)

@@ -230,7 +230,7 @@ def _resized(stage: Stage, model: Llava, processor: Processor) -> Processor:
     if size is None or size == processor.images.size:
         return processor
     model.resize_pictures(size)
-    return processor.with_images(processor.images.model_copy(update={"size": size}))
+    return processor.resized(size)
 
 
 def _finished_stages(out: Path, recipe: Recipe, model: Llava, processor: Processor) -> tuple[int, Processor]:
