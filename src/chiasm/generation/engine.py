@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import torch
 
 from chiasm.errors import UserError
-from chiasm.generation import attention
+from chiasm.generation import attention, ties
 from chiasm.generation.cache import GrowingCache
 from chiasm.generation.features import Features
 from chiasm.generation.logits import sharp_logits
@@ -92,13 +93,17 @@ class Answering(Iterator[int]):
         self._draw = decoding.draw()
         self._constraint = decoding.constraint() if decoding.constraint else None
         self.likelihoods: list[Likelihood] = []
-        self._last: int | None = None
+        self._ids: list[int] = []
         # What an interrupted step has left in the cache, nobody has written into `contents`.
         self._session.cache.keep_first(len(self._session.contents))
         self.num_cached = prompt.num_shared(self._session.contents)
-        self.num_answer = 0
         self.finish: Finish | None = None
         self._closed = False
+
+    @property
+    def num_answer(self) -> int:
+        """Ids so far."""
+        return len(self._ids)
 
     def __next__(self) -> int:
         if self._closed or self.finish is not None:
@@ -106,11 +111,12 @@ class Answering(Iterator[int]):
         if self.num_answer == self._limit:
             self.finish = "length"
             raise StopIteration
-        if self._last is None:
-            logits = self._engine.prefill(self._prompt, self._session, self.num_cached)
+        if self._ids:
+            logits = self._engine.step(self._ids[-1], self._session)
         else:
-            logits = self._engine.step(self._last, self._session)
-        (chosen,) = choose(logits, self._decoding, [self._draw], [self._constraint])
+            logits = self._engine.prefill(self._prompt, self._session, self.num_cached)
+        settle = partial(ties.settled, self._engine.model, [(self._prompt, self._ids)])
+        (chosen,) = choose(logits, self._decoding, [self._draw], [self._constraint], settle)
         if chosen in self._decoding.end_ids:
             self.finish = "stop"
             raise StopIteration
@@ -118,8 +124,7 @@ class Answering(Iterator[int]):
             self.likelihoods += likelihoods(logits, [chosen], self._decoding.num_likely)
         if self._constraint is not None:
             self._constraint.take(chosen)
-        self._last = chosen
-        self.num_answer += 1
+        self._ids.append(chosen)
         return chosen
 
     def close(self) -> None:

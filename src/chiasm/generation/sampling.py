@@ -85,11 +85,12 @@ def choose(
     decoding: Decoding,
     draws: Sequence[torch.Generator],
     constraints: Sequence[Constraint | None] = (),
+    settle: Callable[[torch.Tensor], torch.Tensor] | None = None,
 ) -> list[int]:
     """logits (B, V) of any floating type -> B ids.
 
     `draws` holds one generator a row, so that rows do not disturb each other; each gives one number. `constraints`, if
-    any, holds one a row.
+    any, holds one a row. `settle` is given the logits of what is allowed, and its logits count where nothing is drawn.
     """
     if any(constraints):
         num_ids = logits_BV.shape[-1]
@@ -97,7 +98,7 @@ def choose(
         allowed_BV = torch.stack([each.allowed(num_ids) if each else everything for each in constraints])
         logits_BV = logits_BV.masked_fill(~allowed_BV.to(logits_BV.device), -torch.inf)
     if decoding.temperature == 0:
-        chosen: list[int] = logits_BV.argmax(-1).tolist()
+        chosen: list[int] = (logits_BV if settle is None else settle(logits_BV)).argmax(-1).tolist()
         return chosen
     uniform_B = torch.stack([torch.rand((), generator=draw, dtype=torch.float64) for draw in draws])
     return _drawn(logits_BV.float() / decoding.temperature, decoding.top_p, uniform_B.to(logits_BV.device))

@@ -10,10 +10,12 @@ import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
 
+from chiasm.generation import ties
 from chiasm.generation.features import Features
 from chiasm.generation.row import Row
 from chiasm.generation.sampling import Decoding, Likelihood, choose, likelihoods
@@ -148,7 +150,7 @@ class Scheduler:
             if trunk.branches:
                 row.add(trunk, max_spare)
         # All that may fail comes before the first mark it leaves.
-        chosen = _chosen(row.branches, row.logits(self._model, self._features))
+        chosen = _chosen(self._model, row.branches, row.logits(self._model, self._features))
         row.commit()
         return [self._advance(branch, *chosen[branch]) for branch in row.branches]
 
@@ -278,7 +280,9 @@ class Scheduler:
         return Event(branch, token, branch.finish)
 
 
-def _chosen(branches: list[Branch], logits_RV: torch.Tensor) -> dict[Branch, tuple[int | float, Likelihood | None]]:
+def _chosen(
+    model: Llava, branches: list[Branch], logits_RV: torch.Tensor
+) -> dict[Branch, tuple[int | float, Likelihood | None]]:
     """For each branch the next id, or the log-likelihood of its targets, from the logits of all in order.
 
     With an id, how likely it was, where that is wanted.
@@ -295,7 +299,8 @@ def _chosen(branches: list[Branch], logits_RV: torch.Tensor) -> dict[Branch, tup
     for decoding, members in alike.items():
         rows = torch.tensor([row for _, row in members], device=logits_RV.device)
         grown, logits_BV = [branch for branch, _ in members], logits_RV[rows]
-        ids = choose(logits_BV, decoding, [b.draw for b in grown], [b.constraint for b in grown])
+        settle = partial(ties.settled, model, [(branch.prompt, branch.ids) for branch in grown])
+        ids = choose(logits_BV, decoding, [b.draw for b in grown], [b.constraint for b in grown], settle)
         likely: Sequence[Likelihood | None] = [None] * len(ids)
         if decoding.num_likely is not None:
             likely = likelihoods(logits_BV, ids, decoding.num_likely)
