@@ -11,8 +11,8 @@ import pytest
 
 from chiasm.scenes.asking.comparing import told_apart
 from chiasm.scenes.asking.sight import Sight
+from chiasm.scenes.formats.apart import EVERYTHING, HARDEST
 from chiasm.scenes.formats.drills import DRILLS, PAIRS, TOGETHER, drill
-from chiasm.scenes.formats.everything import EVERYTHING
 from chiasm.scenes.formats.picture import Picture, Record
 from chiasm.scenes.kinds import KINDS
 from chiasm.scenes.placing import sample_scene
@@ -53,7 +53,7 @@ def named(question: str, picture: Picture) -> list[Thing]:
     return [thing for (thing,) in things] if all(len(each) == 1 for each in things) else []
 
 
-@pytest.mark.parametrize("name", [name for name in DRILLS if name != EVERYTHING])
+@pytest.mark.parametrize("name", [name for name in DRILLS if name not in (EVERYTHING, HARDEST)])
 def test_every_drill_but_letters_and_pairs_carries_practice_along(name: str, pictures: list[Picture]) -> None:
     found = Counter(record["id"].split("_0")[0] for _, record in records(name, pictures))
     practised = found.pop(f"{name}_practice", 0) / found[name]

@@ -1,9 +1,11 @@
-"""Formats of a drawn world by hand: PNG, LLaVA's records, how POPE chooses what is not there."""
+"""Formats of a drawn world by hand: PNG, LLaVA's records, what is not there for POPE, boxes that teach reading."""
 
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from chiasm.scenes.formats.png import png
 from chiasm.scenes.formats.pope import POPE_SPLITS, Content, pope
 from chiasm.scenes.telling.chinese import CHINESE
 from chiasm.scenes.telling.english import ENGLISH
+from chiasm.scenes.writing import write_world
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 7), (64, 48), (168, 224)])
@@ -111,3 +114,18 @@ def test_what_looks_alike_is_neither_asked_for_nor_denied() -> None:
     content = Content("0.png", 0, ("flower",), ("dog", "cat"))
     for split in POPE_SPLITS:
         assert "potted plant" not in str(list(pope([content], split, 0)))
+
+
+def test_written_pictures_and_some_others_have_annotations_of_their_own(tmp_path: Path) -> None:
+    world = write_world(tmp_path / "world", num=24, num_val=1, num_test=1, num_text=1, size=64, workers=1)
+    everything, written = (
+        json.loads(path.read_bytes()) for path in (world.instances("train"), world.written_instances)
+    )
+    kept = {image["id"] for image in written["images"]}
+    assert written["images"] == [image for image in everything["images"] if image["id"] in kept]
+    assert written["annotations"] == [each for each in everything["annotations"] if each["image_id"] in kept]
+    said = {each["image_id"] for each in everything["annotations"] if "text" in each["attributes"]}
+    assert said
+    assert said < kept
+    assert len(kept) < len(everything["images"])
+    assert written["categories"] == everything["categories"]

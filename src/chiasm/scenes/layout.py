@@ -38,6 +38,11 @@ class WrittenWorld:
         return self.folder / "annotations" / f"instances_{split}.json"
 
     @property
+    def written_instances(self) -> Path:
+        """The same of pictures to train on in which something is written, and of a part of the others."""
+        return self.folder / "annotations" / "written_instances_train.json"
+
+    @property
     def align_train(self) -> Path:
         """Stage 1: descriptions."""
         return self.folder / "align_train.json"

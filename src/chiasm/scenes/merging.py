@@ -92,9 +92,14 @@ class _Merger:
             section = f"captions_{language.code}"
             lists = {"images": self.array(split, "images"), "annotations": self.array(split, section)}
             self.put(self._files.captions(split, language.code), _object({**head, **lists}), self.num[split, section])
-        lists = {"images": self.array(split, "images"), "annotations": self.array(split, "instances")}
-        content = {**head, **lists, "categories": coco.categories()}
-        self.put(self._files.instances(split), _object(content), self.num[split, "instances"])
+        instances = {self._files.instances(split): ""}
+        if split == "train":
+            instances[self._files.written_instances] = "written_"
+        for path, of in instances.items():
+            section = f"{of}instances"
+            lists = {"images": self.array(split, f"{of}images"), "annotations": self.array(split, section)}
+            content = {**head, **lists, "categories": coco.categories()}
+            self.put(path, _object(content), self.num[split, section])
 
     def benchmarks(self, split: str) -> None:
         """Questions, VQA v2's files, POPE's, and captions to be scored, of held-out pictures."""

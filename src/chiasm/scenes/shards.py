@@ -21,6 +21,7 @@ from chiasm.scenes.placing import sample_scene
 
 # Even, so that a picture and its partner are in one shard; some two seconds of work, so that little is lost. Ours.
 PICTURES_A_SHARD = 200
+_OTHERS = 3  # of pictures without writing one of so many is among those with; ours
 _JSON = json.JSONEncoder(ensure_ascii=False)
 # Scenes are numbered once for all splits: what is held out never depends on how much there is to train on.
 FIRST_INDEX = {"train": 0, "val": 10_000_000, "test": 20_000_000, "text": 30_000_000}
@@ -100,8 +101,12 @@ def _lines(shard: Shard) -> Iterator[Line]:
         yield "images", coco.image(picture)
         for language in LANGUAGES:
             yield from ((f"captions_{language.code}", record) for record in coco.captions(picture, language))
-        yield from (("instances", record) for record in coco.instances(picture, areas))
+        instances = list(coco.instances(picture, areas))
+        yield from (("instances", record) for record in instances)
         if shard.split == "train":
+            if picture.is_written_or_one_of(_OTHERS):
+                yield "written_images", coco.image(picture)
+                yield from (("written_instances", record) for record in instances)
             yield from _lessons(picture, partner)
         else:
             yield from _examination(shard.split, picture, partner, examiners)

@@ -29,7 +29,7 @@ from chiasm.scenes.merging import merge
 from chiasm.scenes.placing import SMALLEST_PICTURE
 from chiasm.scenes.shards import DRAWN, MOST_OF_A_SPLIT, Shard, shard_folder, shards_of, write_shard
 
-WORLD_FORMAT = 10  # raised whenever the same seed would give other bytes
+WORLD_FORMAT = 11  # raised whenever the same seed would give other bytes
 _FEWEST_HELD_OUT, _HELD_OUT_SHARE = 200, 20  # pictures to test on: so many, or one for so many to train on; ours
 
 Advance = Callable[[int], None]

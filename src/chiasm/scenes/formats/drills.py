@@ -3,8 +3,8 @@
 What is new to a model from nothing is learnt when little else is asked: letters of options were guesses after 49,000
 questions among others, and known after 41,000 by themselves, with two options. What is not asked meanwhile is
 forgotten: so every fifth record but those of letters and pairs is one of practice, and `TOGETHER` asks everything, a
-part of it without the format prompt. The last drill, `EVERYTHING`, has a file of its own. All shares and numbers are
-our own choice.
+part of it without the format prompt. The last two drills, which ask each question apart, have a file of their own. All
+shares and numbers are our own choice.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from chiasm.scenes.asking.comparing import compare_draft, told_apart, which_has
 from chiasm.scenes.asking.question import LETTERS, asked_once
 from chiasm.scenes.asking.questions import WITH_OPTIONS, ask_at, draft_at
 from chiasm.scenes.asking.sight import Sight
+from chiasm.scenes.formats.apart import EVERYTHING, HARDEST, apart
 from chiasm.scenes.formats.conversations import record, turns_of
-from chiasm.scenes.formats.everything import EVERYTHING, everything
 from chiasm.scenes.formats.mixture import another
 from chiasm.scenes.formats.picture import LANGUAGES, Picture, Record
 from chiasm.scenes.formats.practice import compared, practised, there, told
@@ -66,7 +66,8 @@ _ASKED: Mapping[str, _Drill] = {
     "words": _Drill(1, {"read": 3, "facing": 2, "kind": 1}, 5, only_written=True),
     TOGETHER: _Drill(2, _EVERYTHING, 9, practice_every=1),
 }
-DRILLS = (*_ASKED, PAIRS, EVERYTHING)
+_APART = (EVERYTHING, HARDEST)
+DRILLS = (*_ASKED, PAIRS, *_APART)
 _PLAINLY: Mapping[str, float] = {"colour": 3, "count": 2, "side": 2, "place": 1, "action": 2, "state": 1, "kind": 1}
 _NUM_THERE, _NUM_PLAINLY = 3, 4  # questions in whole sentences: whether things are there, and others
 _OF_FEW_ANSWERS = ("side", "half", "count", "facing")
@@ -80,12 +81,12 @@ def drill(name: str, picture: Picture, partner: Picture | None) -> Iterator[Reco
         if partner and picture.number % 2 == 0:  # of two partners the first
             yield from _paired(picture, partner)
         return
-    if name == EVERYTHING:
-        yield from everything(picture, partner)
+    if name in _APART:
+        yield from apart(name, picture, partner)
         return
     asked = _ASKED[name]
     turn, left = divmod(picture.number, asked.every)
-    if left or (asked.only_written and not any(thing.text for thing in picture.scene.things)):
+    if left or (asked.only_written and not picture.is_written):
         return
     for language in LANGUAGES:
         rng = picture.stream(f"{name} {language.code}")

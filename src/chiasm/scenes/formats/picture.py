@@ -37,6 +37,15 @@ class Picture:
         """Its path in the folder of pictures."""
         return f"{self.split}/{self.digits}.png"
 
+    @property
+    def is_written(self) -> bool:
+        """Whether there is a word or a number in it: in one of three."""
+        return any(thing.text for thing in self.scene.things)
+
+    def is_written_or_one_of(self, others: int) -> bool:
+        """For what is to teach reading above all: whether something is written, or it is one of so many others."""
+        return self.is_written or self.number % others == 0
+
     def captions(self, language: Language) -> tuple[str, ...]:
         """Its five captions, the same whoever asks: several files hold them."""
         code = language.code

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 _ROWS = (
     ("annotations/captions_", "COCO captions, five a picture; `_zh` in Chinese"),
     ("annotations/instances_", "COCO instances; `attributes`, `phrases` and `wrong_phrases` are ours"),
+    ("annotations/written_instances_", "the same of all pictures with writing and of some others"),
     ("align_train.json", "stage 1 of LLaVA: a request and one description"),
     ("instruct_train.json", "LLaVA-Instruct's three kinds: conversation, detail, complex reasoning"),
     ("mixture_train.json", "LLaVA-1.5's mixture in small: short answers, options, boxes, reading, two pictures, talk"),
     ("practice_train.json", "many short questions that do not give each other away, two pictures, longer answers"),
-    ("drills/", "many questions of one skill a picture; `together` asks everything, `everything` each question apart"),
+    ("drills/", "questions of one skill a picture; `together` asks all; `everything`, `hardest` each question apart"),
     ("text_train.json", "no pictures: a few things or whole scenes told in words, questions about them, small talk"),
     ("questions_", "one question of each kind about held-out pictures, with the answer; `chiasm eval scenes`"),
     ("pope_", "POPE's files; `chiasm eval pope --data pope_test`"),

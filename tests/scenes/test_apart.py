@@ -1,4 +1,4 @@
-"""Everything apart: all kinds of questions in both languages, each asked as if it were the only one."""
+"""Questions apart: all kinds in both languages, each asked as if it were the only one; the hardest most."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from chiasm.conversation import Conversation
 from chiasm.processing.apart import each_alone
 from chiasm.scenes.asking.question import FORMATS, LETTERS
-from chiasm.scenes.formats.everything import everything
+from chiasm.scenes.formats.apart import EVERYTHING, HARDEST, apart
 from chiasm.scenes.formats.picture import Picture, Record
 from chiasm.scenes.placing import sample_scene
 
@@ -27,7 +27,13 @@ def pictures() -> list[Picture]:
 @pytest.fixture(scope="module")
 def records(pictures: list[Picture]) -> list[Record]:
     pairs = zip_longest(pictures, pictures[1:])
-    return [record for picture, partner in pairs for record in everything(picture, partner)]
+    return [record for picture, partner in pairs for record in apart(EVERYTHING, picture, partner)]
+
+
+@pytest.fixture(scope="module")
+def hardest(pictures: list[Picture]) -> list[Record]:
+    pairs = zip_longest(pictures, pictures[1:])
+    return [record for picture, partner in pairs for record in apart(HARDEST, picture, partner)]
 
 
 def turns(record: Record) -> list[tuple[str, str]]:
@@ -97,4 +103,26 @@ def test_what_is_written_is_read_in_both_languages(pictures: list[Picture], reco
 
 def test_the_same_picture_is_asked_the_same(pictures: list[Picture], records: list[Record]) -> None:
     again = Picture(0, "train", 12, sample_scene(0, 12, 140))
-    assert list(everything(again, pictures[13])) == [record for record in records if "000012" in record["id"]]
+    assert list(apart(EVERYTHING, again, pictures[13])) == [record for record in records if "000012" in record["id"]]
+
+
+def test_the_hardest_drill_counts_more_and_shows_more_writing(
+    pictures: list[Picture], records: list[Record], hardest: list[Record]
+) -> None:
+    def share_of_numbers(asked: list[Record]) -> float:
+        given = [answer for record in asked for _, answer in turns(record)]
+        return sum(answer in set("12345") for answer in given) / len(given)
+
+    assert share_of_numbers(hardest) > 1.5 * share_of_numbers(records)
+    alone = {record["image"] for record in hardest if isinstance(record["image"], str)}
+    assert alone >= {picture.file for picture in pictures if picture.is_written}
+    without = [picture for picture in pictures if not picture.is_written]
+    assert 0.2 < sum(picture.file in alone for picture in without) / len(without) < 0.5
+
+
+def test_the_hardest_drill_leaves_no_kind_of_answer_out(hardest: list[Record]) -> None:
+    asked = [question for record in hardest for question, _ in turns(record)]
+    for prompt in (prompt for style, by_code in FORMATS.items() for prompt in by_code.values() if style != "read"):
+        assert any(question.endswith(prompt) for question in asked), prompt
+    assert any(not isinstance(record["image"], str) for record in hardest)
+    assert any(len(answer) > 60 for record in hardest for _, answer in turns(record))
