@@ -10,7 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal, cast
 
 from chiasm.errors import UserError
@@ -150,6 +150,8 @@ class Conversation:
     def from_llava(cls, record: object, image_root: Path | None = None) -> Conversation:
         """A record of LLaVA's JSON (`id`, `image`, `conversations`) as a conversation; raises `RecordError`.
 
+        Pictures are below `image_root`, none outside; without one a name is a path as it is.
+
         Rules, stated because the published loader asserts, folds or guesses: markers `<image>` in human turns are
         matched to the record's pictures in order; their numbers must agree, except that pictures without any marker go
         to the front of the first human turn. A turn with one marker gets the picture in front, then a newline, then
@@ -287,8 +289,22 @@ def _is_address(name: str) -> bool:
     return "://" in name or name.startswith("data:")
 
 
+def picture_path(root: Path, name: str) -> Path:
+    """The file a record names below `root`; raises `RecordError` ("unsafe name") for names that lead elsewhere.
+
+    By its letters alone: a link inside the folder may lead wherever its owner wants.
+    """
+    for kind in (PurePosixPath(name), PureWindowsPath(name)):
+        if kind.is_absolute() or kind.drive or ".." in kind.parts or "\0" in name:
+            raise RecordError(
+                "unsafe name",
+                f"the picture name {name[:80]!r} leads out of the folder of pictures: names are relative to it",
+            )
+    return root / name
+
+
 def _image_of(name: str, root: Path | None) -> Image:
-    return Image(str(root / name) if root is not None else name)
+    return Image(name if root is None else str(picture_path(root, name)))
 
 
 def _llava_turn(turn: object, position: int) -> tuple[Role, str]:

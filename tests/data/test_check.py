@@ -25,6 +25,7 @@ BAD: dict[str, dict[str, Any]] = {
     "empty": {"image": "empty.jpg", "conversations": _talk("<image>\nWhat?", "No.")},
     "not an image": {"image": "page.jpg", "conversations": _talk("<image>\nWhat?", "No.")},
     "not a file": {"image": "folder.jpg", "conversations": _talk("<image>\nWhat?", "No.")},
+    "unsafe name": {"image": "train/../../a.png", "conversations": _talk("<image>\nWhat?", "No.")},
     "image field": {"image": 7, "conversations": _talk("What?", "No.")},
     "marker count": {"image": "a.png", "conversations": _talk("<image>\n<image>\nWhat?", "No.")},
     "no turns": {"conversations": []},
@@ -46,6 +47,23 @@ def folder(tmp_path: Path) -> Path:
     bad = [{"id": f"bad {reason}", **record} for reason, record in BAD.items()]
     (tmp_path / "r.json").write_text(json.dumps([GOOD, *bad]))
     return tmp_path
+
+
+@pytest.mark.parametrize("name", ["../a.png", "/etc/passwd", "C:\\a.png", "\\\\host\\a.png", "a/..\\..\\a.png"])
+def test_pictures_outside_the_folder_are_not_opened(folder: Path, name: str) -> None:
+    inside = folder / "inside"
+    inside.mkdir()
+    (folder / "r.json").write_text(json.dumps([{**GOOD, "image": name}]))
+    report = check(ConversationFile(folder / "r.json", inside))
+    assert report.dropped.by_reason == {"unsafe name": 1}
+    assert "leads out of the folder of pictures" in report.dropped.named["good"][1]
+
+
+def test_a_link_in_the_folder_may_lead_anywhere(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    images = tmp_path_factory.mktemp("images")
+    (images / "coco").symlink_to(folder)
+    (folder / "r.json").write_text(json.dumps([{**GOOD, "image": "coco/a.png"}]))
+    assert check(ConversationFile(folder / "r.json", images)).num_usable == 1
 
 
 @pytest.mark.parametrize("with_processor", [False, True])

@@ -40,10 +40,29 @@ def test_a_size_behind_much_else(tmp_path: Path) -> None:
 
 def test_pixels_are_not_looked_at(tmp_path: Path) -> None:
     path = _written(tmp_path / "p", "PNG", (600, 500))
-    os.truncate(path, path.stat().st_size - 1000)
+    content = bytearray(path.read_bytes())
+    content[5000:9000] = bytes(4000)
+    path.write_bytes(content)
     assert picture_size(path) == (600, 500)
     with pytest.raises(PictureError):
         open_picture(path)
+
+
+@pytest.mark.parametrize("size", [(30, 20), (600, 500)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "GIF"])
+def test_a_file_that_is_cut_short_is_found_out(tmp_path: Path, kind: str, size: tuple[int, int]) -> None:
+    path = _written(tmp_path / "p", kind, size)
+    os.truncate(path, path.stat().st_size * 3 // 4)
+    with pytest.raises(PictureError) as found:
+        picture_size(path)
+    assert found.value.reason == "damaged"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "GIF"])
+def test_what_follows_a_whole_picture_does_no_harm(tmp_path: Path, kind: str) -> None:
+    path = _written(tmp_path / "p", kind)
+    path.write_bytes(path.read_bytes() + b"a film of two seconds" * 100)
+    assert picture_size(path) == open_picture(path).size == (30, 20)
 
 
 def test_a_picture_on_its_side_is_told_as_stored(tmp_path: Path) -> None:

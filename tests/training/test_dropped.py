@@ -176,6 +176,9 @@ def test_training_and_the_check_of_data_count_the_same(micro_world: Path, tmp_pa
     images = shutil.copytree(micro_world / "images", tmp_path / "images")
     torn = images / "train" / "000020.png"
     torn.write_bytes(torn.read_bytes()[:-40])
+    holed = bytearray((images / "train" / "000021.png").read_bytes())
+    holed[len(holed) // 2 : -40] = bytes(len(holed[len(holed) // 2 : -40]))
+    (images / "train" / "000021.png").write_bytes(holed)
     (tmp_path / "records.json").write_text(json.dumps([*bad, *micro.records(micro_world)[10:]]))
     changes = (f"stages.instruct.data.images={images}", "stages.instruct.data.max_dropped=0.5")
     recipe = _recipe(micro_world, tmp_path, [*bad, *micro.records(micro_world)[10:]], *changes)
@@ -185,8 +188,8 @@ def test_training_and_the_check_of_data_count_the_same(micro_world: Path, tmp_pa
     assert sorted((line["id"], line["reason"]) for line in lines) == sorted(
         (name, reason) for name, (reason, _) in report.dropped.named.items()
     )
-    assert report.dropped.by_reason["damaged"] == 1
-    assert [line["reason"] for line in lines if line["step"]] == ["damaged"]  # only that needed decoding
+    assert report.dropped.by_reason["damaged"] == 2
+    assert [line["reason"] for line in lines if line["step"]] == ["damaged"]  # only the hole needed decoding
 
 
 def test_samples_that_no_step_sees_are_not_looked_at(micro_world: Path, tmp_path: Path) -> None:

@@ -280,6 +280,22 @@ def test_another_vocabulary_is_refused(micro_world: Path, tmp_path: Path) -> Non
         run(recipe, tmp_path / "run", resume=True)
 
 
+def test_other_weights_under_the_name_of_the_first_are_refused(micro_world: Path, tmp_path: Path) -> None:
+    """What is frozen is in no checkpoint: it is read anew from where it came."""
+    base = run(micro.recipe(micro_world), tmp_path / "base")
+    other = run(micro.recipe(micro_world, "seed=1"), tmp_path / "other")
+    recipe = micro.recipe(micro_world, stages=("align",), start=str(base))
+    both = micro.recipe(micro_world, start=str(base))
+    run(recipe, tmp_path / "run")
+    kept = base.rename(tmp_path / "kept")
+    shutil.copytree(other, base)
+    with pytest.raises(UserError, match=r"model is another one than this run began with.*model\.start.*Put them back"):
+        run(both, tmp_path / "run", resume=True)
+    shutil.rmtree(base)
+    kept.rename(base)
+    assert run(both, tmp_path / "run", resume=True) == tmp_path / "run" / "final"
+
+
 def test_what_is_no_run_cannot_be_resumed(micro_world: Path, tmp_path: Path) -> None:
     recipe = micro.recipe(micro_world)
     with pytest.raises(UserError, match=r"no run that could be resumed"):

@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chiasm.conversation import RecordError
+from chiasm.conversation import RecordError, picture_path
 from chiasm.data import sources
 from chiasm.data.words import num_words, script
-from chiasm.data.writers import picture_path
 
 _EXAMPLES = 10  # missing pictures named; ours
 BRIEF = "a brief instruction (stage 1)"  # stands for the eleven of the first stage

@@ -11,11 +11,11 @@ import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from chiasm.atomic import new_file, new_folder
-from chiasm.conversation import RecordError
+from chiasm.conversation import RecordError, picture_path
 from chiasm.errors import UserError
 
 Form = Literal["json", "jsonl", "parquet", "wds"]
@@ -165,14 +165,6 @@ def _shards(out: Path, images: Path) -> Iterator[Add]:
 def _names(record: Mapping[str, Any]) -> list[str]:
     image = record.get("image", [])
     return image if isinstance(image, list) else [image]
-
-
-def picture_path(images: Path, name: str) -> Path:
-    """The file a record names below `images`; raises `RecordError` ("unsafe name") for names that lead elsewhere."""
-    for kind in (PurePosixPath(name), PureWindowsPath(name)):
-        if kind.is_absolute() or kind.drive or ".." in kind.parts or "\0" in name:
-            raise RecordError("unsafe name", f"the picture name {name[:80]!r} leads out of the folder of pictures")
-    return images / name
 
 
 def _picture(images: Path, name: str) -> tuple[str, bytes]:

@@ -22,24 +22,19 @@ import io
 import os
 import re
 import stat
-import struct
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from chiasm.errors import UserError
+from chiasm.processing.picture_formats import FORMATS, KNOWN_OTHERS, ends_whole, gif_size
 
 
 class PictureError(UserError):
@@ -72,15 +67,6 @@ class PictureLimits:
     formats: tuple[str, ...] = ("JPEG", "PNG", "WebP", "GIF", "BMP", "TIFF")
 
 
-@dataclass(frozen=True, slots=True)
-class _Format:
-    name: str
-    signature: re.Pattern[bytes]
-    # Pillow's reader, called directly: `Image.open` warns about big pictures through the process's warning filters
-    # before the size can be looked at.
-    reader: Callable[[io.BytesIO], ImageFile]
-
-
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
@@ -104,30 +90,9 @@ class _CountedReads(io.BytesIO):
 DEFAULT_LIMITS = PictureLimits()
 BACKGROUND = (255, 255, 255)
 _LONGEST_NAME = 120
+_TAIL_BYTES = 64  # ours
 _HEAD_BYTES = 64 * 1024  # more than a JPEG's largest EXIF block (JPEG's segments have at most 64 KB); ours
 
-_FORMATS = (
-    _Format("JPEG", re.compile(rb"\xff\xd8\xff"), JpegImageFile),
-    _Format("PNG", re.compile(rb"\x89PNG\r\n\x1a\n"), PngImageFile),
-    _Format("WebP", re.compile(rb"RIFF.{4}WEBP", re.DOTALL), WebPImageFile),
-    _Format("GIF", re.compile(rb"GIF8[79]a"), GifImageFile),
-    # The two letters alone would take in any text that starts with BM: the length of the second header tells.
-    _Format("BMP", re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\x00\x00\x00", re.DOTALL), BmpImageFile),
-    _Format("TIFF", re.compile(rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]"), TiffImageFile),
-)
-# Not decoded, but named in the message, so that people know what to convert.
-_KNOWN_OTHERS = {
-    "a web page": re.compile(rb"\s*<(!doctype html|html|head|body)", re.IGNORECASE),
-    "SVG": re.compile(rb"\s*(<\?xml.{0,500}?)?(<!--.{0,500}?)?<svg", re.DOTALL),
-    "PDF": re.compile(rb"%PDF"),
-    "HEIC": re.compile(rb".{4}ftyp(hei|hev|mif1|msf1)", re.DOTALL),
-    "AVIF": re.compile(rb".{4}ftypavi", re.DOTALL),
-    "JPEG 2000": re.compile(rb"\x00\x00\x00\x0cjP  |\xff\x4f\xff\x51"),
-    "JPEG XL": re.compile(rb"\xff\x0a|\x00\x00\x00\x0cJXL "),
-    "PSD": re.compile(rb"8BPS"),
-    "ICO": re.compile(rb"\x00\x00[\x01\x02]\x00"),
-    "PostScript": re.compile(rb"%!PS"),
-}
 # EXIF tag 0x0112: how the stored picture has to be turned to stand upright (EXIF 2.32, section 4.6.4).
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
@@ -174,20 +139,30 @@ def read_picture(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> bytes:
 
 
 def picture_size(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> tuple[int, int]:
-    """Width and height as a picture's file says, before it is turned upright; most of the file is not read.
+    """Width and height as a picture's file says, before it is turned upright; of most files little is read.
 
-    Raises the `PictureError` that `open_picture` would, for all it finds before it decodes.
+    Raises the `PictureError` that `open_picture` would, for all it finds before it decodes, and where a file is cut
+    short: one that does not end as its format does is decoded.
     """
     shown = _printable(str(path))
-    content = _read_file(path, limits, shown, _HEAD_BYTES)
+    with _regular_file(path, limits, shown) as file:
+        head = file.read(_HEAD_BYTES)
+        num_bytes = file.seek(0, os.SEEK_END)
+        file.seek(max(0, num_bytes - _TAIL_BYTES))
+        tail = file.read(_TAIL_BYTES)
     try:
-        with _opened(content, limits, shown) as image:
-            return image.size
+        with _opened(head, limits, shown) as image:
+            size = image.size
     except PictureError:
-        if len(content) < _HEAD_BYTES:
+        if len(head) < _HEAD_BYTES:
             raise
-    with _opened(_read_file(path, limits, shown), limits, shown) as image:  # what tells the size lies farther behind
-        return image.size
+        with _opened(
+            _read_file(path, limits, shown), limits, shown
+        ) as image:  # what tells the size lies farther behind
+            size = image.size
+    if not ends_whole(head, tail, num_bytes):
+        open_picture(path, limits)
+    return size
 
 
 def fingerprint(image: Image.Image) -> str:
@@ -206,11 +181,15 @@ def _printable(name: str) -> str:
     return clean if len(clean) <= _LONGEST_NAME else f"{clean[:50]}...{clean[-60:]}"
 
 
-def _read_file(path: Path, limits: PictureLimits, shown: str, most: int | None = None) -> bytes:
-    """The content, or its first `most` bytes, of a regular file no larger than allowed.
+def _read_file(path: Path, limits: PictureLimits, shown: str) -> bytes:
+    """The content of a regular file no larger than allowed."""
+    with _regular_file(path, limits, shown) as file:
+        return file.read(limits.max_bytes + 1)
 
-    Never blocks on a pipe or a device.
-    """
+
+@contextmanager
+def _regular_file(path: Path, limits: PictureLimits, shown: str) -> Iterator[BinaryIO]:
+    """A regular file no larger than allowed, to read from. Never blocks on a pipe or a device."""
     try:
         # Looked at before opening, because opening some devices acts on them, and again after, because the name may
         # have come to mean something else; O_NONBLOCK keeps that case from hanging.
@@ -218,7 +197,7 @@ def _read_file(path: Path, limits: PictureLimits, shown: str, most: int | None =
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
         with os.fdopen(os.open(path, flags), "rb") as file:
             _check_regular(os.fstat(file.fileno()), limits, shown)
-            return file.read(limits.max_bytes + 1 if most is None else most)
+            yield file
     except (FileNotFoundError, NotADirectoryError) as error:
         hint = "; addresses are not fetched" if re.match(r"[a-z]+:", shown, re.IGNORECASE) else ""
         raise PictureError(f"{shown}: there is no such file{hint}", "missing") from error
@@ -267,9 +246,9 @@ def _decode(content: bytes, limits: PictureLimits, shown: str) -> Image.Image:
 def _opened(content: bytes, limits: PictureLimits, shown: str) -> ImageFile:
     """A picture whose header is read and whose size is allowed, not decoded yet."""
     _check_bytes(len(content), limits, shown)
-    kind = next((each for each in _FORMATS if each.signature.match(content)), None)
+    kind = next((each for each in FORMATS if each.signature.match(content)), None)
     if kind is None:
-        other = next((each for each, signature in _KNOWN_OTHERS.items() if signature.match(content[:2048])), None)
+        other = next((each for each, signature in KNOWN_OTHERS.items() if signature.match(content[:2048])), None)
         if other is None or other == "a web page":
             raise PictureError(f"{shown}: not an image{f' but {other}' if other else ''}", "not an image")
     if kind is None or kind.name not in limits.formats:
@@ -283,7 +262,7 @@ def _opened(content: bytes, limits: PictureLimits, shown: str) -> ImageFile:
     try:
         file = _CountedReads(content)
         if kind.name == "GIF":
-            _check_size(_gif_size(file), limits, shown)
+            _check_size(gif_size(file), limits, shown)
         image = kind.reader(file)
     except PictureError:
         raise
@@ -291,28 +270,6 @@ def _opened(content: bytes, limits: PictureLimits, shown: str) -> ImageFile:
         raise PictureError(f"{shown}: a damaged {kind.name} file ({error}); fetch it again", "damaged") from error
     _check_size(image.size, limits, shown)
     return image
-
-
-def _gif_size(file: io.BytesIO) -> tuple[int, int]:
-    """Width and height including the first frame, which may be larger than the screen the header declares.
-
-    Needed because Pillow already allocates a frame of that size while it opens the file. Leaves `file` at its start.
-    """
-    header = file.read(13)
-    width, height = int.from_bytes(header[6:8], "little"), int.from_bytes(header[8:10], "little")
-    flags = header[10] if len(header) > 10 else 0
-    file.seek(3 << (flags & 7) + 1 if flags & 0x80 else 0, io.SEEK_CUR)  # the palette
-    while (block := file.read(1)) == b"!":  # extensions: a label, then pieces until an empty one
-        file.seek(1, io.SEEK_CUR)
-        while length := file.read(1):
-            if length == b"\0":
-                break
-            file.seek(length[0], io.SEEK_CUR)
-    if block == b",":
-        left, top, wide, high = struct.unpack("<4H", file.read(8).ljust(8, b"\0"))
-        width, height = max(width, left + wide), max(height, top + high)
-    file.seek(0)
-    return width, height
 
 
 def _finish(image: Image.Image, shown: str) -> Image.Image:

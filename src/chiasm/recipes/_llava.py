@@ -58,7 +58,8 @@ def v15(size: Size) -> Recipe:
                 gradient_checkpointing=True,
             ),
         },
-        save_every=1000,
+        save_every=1000,  # the scripts save every 24,000 or 50,000 steps, so hardly ever
+        workers=4,
     )
 
 
@@ -155,5 +156,6 @@ def v1(size: Size) -> Recipe:
                 gradient_checkpointing=True,
             ),
         },
-        save_every=1000,
+        save_every=1000,  # the scripts save every 24,000 or 50,000 steps, so hardly ever
+        workers=4,
     )

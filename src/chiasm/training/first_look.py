@@ -1,7 +1,7 @@
 """Every sample of a stage looked at before its first step: what is broken is known before hours were spent.
 
-By the rule of training itself, short of decoding pictures: a file that is there and says a size may still end early,
-and is left out when its turn comes. Many processes share the work.
+By the rule of training itself, short of decoding pictures: what is damaged in the middle is left out when its turn
+comes, what is cut short is known here. Many processes share the work.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from chiasm.processing.processor import Processor
 from chiasm.processing.tokens import PieceTokenizer
 from chiasm.training.config import Model, Recipe, Vocabulary
 from chiasm.training.vocabulary import learn
+
+_NUM_READ = 512  # of each parameter, evenly spread; ours
 
 
 def build_model(recipe: Recipe) -> tuple[Llava, Processor]:
@@ -45,6 +48,21 @@ def build_model(recipe: Recipe) -> tuple[Llava, Processor]:
     if origin.connector_weights is not None:
         _read_connector(checkpoint.model, origin.connector_weights)
     return checkpoint.model, checkpoint.processor
+
+
+def fingerprint(model: Llava) -> str:
+    """A digest of the name, shape and type of every parameter and of some of its numbers.
+
+    For other weights it is another one, also where a file has the name and the shapes of another. Not all numbers are
+    read, so one that was altered by itself may pass: checkpoints have digests of their own.
+    """
+    digest = hashlib.sha256()
+    for name, parameter in model.named_parameters():
+        numbers = parameter.detach().flatten()
+        some = numbers[:: max(1, len(numbers) // _NUM_READ)].contiguous()
+        digest.update(f"{name} {tuple(parameter.shape)} {parameter.dtype}\n".encode())
+        digest.update(some.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _read_connector(model: Llava, source: str) -> None:

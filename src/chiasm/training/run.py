@@ -44,7 +44,7 @@ from chiasm.training.metrics import Reporter, Silent
 from chiasm.training.objectives import Objective
 from chiasm.training.objectives.answers import Answers
 from chiasm.training.objectives.clip import Clip
-from chiasm.training.origin import build_model
+from chiasm.training.origin import build_model, fingerprint
 from chiasm.training.parallel import HERE, Placement
 from chiasm.training.run_folder import RunFolder
 from chiasm.training.validation import HeldOut
@@ -107,14 +107,17 @@ def _run(
         stage_processor(processor, stage)  # a template may ask for what this tokenizer does not have
     tokenizer = hashlib.sha256(processor.tokenizer.tokenizer.to_str().encode()).hexdigest()
     world.check_same("tokenizer", tokenizer)
+    weights = fingerprint(model)
+    world.check_same("weights", weights)
     done = 0
     if resume:
         world.from_first(lambda: folder.check_machine(reporter, world.size))
         world.from_first(lambda: folder.check_tokenizer(tokenizer))
+        world.from_first(lambda: folder.check_weights(weights))
         done, processor = _finished_stages(out, recipe, model, processor)
         world.from_first(lambda: folder.go_on(recipe, done, final, reporter))
     else:
-        world.from_first(lambda: folder.begin(recipe, tokenizer, world.size))
+        world.from_first(lambda: folder.begin(recipe, tokenizer, weights, world.size))
     model.to(placement.device)
     hook = after_stage if world.leads else None
     if hook is not None:

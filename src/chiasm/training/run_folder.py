@@ -100,7 +100,7 @@ class RunFolder:
                 raise UserError(f"cannot move {final} to {kept}: {error.strerror}. Move it yourself") from None
             reporter.note(f"the finished model has become {kept}: more stages follow")
 
-    def begin(self, recipe: Recipe, tokenizer: str, processes: int = 1) -> None:
+    def begin(self, recipe: Recipe, tokenizer: str, weights: str, processes: int = 1) -> None:
         """From here on this is a run: write down what it does, who it is and on what it stands."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -113,6 +113,7 @@ class RunFolder:
             "threads": torch.get_num_threads(),
             "processes": processes,
             "tokenizer": tokenizer,
+            "weights": weights,
             "data": {},
         }
         self._write(about)
@@ -137,6 +138,16 @@ class RunFolder:
                 f"the tokenizer is another one than this run began with (sha256 {known[:12]}, now {digest[:12]}): the "
                 "records of model.vocabulary, the files it comes from, or chiasm's own rules changed. Put them back, "
                 "or begin a new run"
+            )
+
+    def check_weights(self, fingerprint: str) -> None:
+        """Raise `UserError` when the model is no longer the one the run began with: no checkpoint holds what is frozen."""
+        known = self._read().get("weights", fingerprint)  # runs of before have none
+        if known != fingerprint:
+            raise UserError(
+                f"the model is another one than this run began with (fingerprint {known[:12]}, now "
+                f"{fingerprint[:12]}): the files that model.start, model.vision, model.language or "
+                "model.connector_weights name have changed. Put them back, or begin a new run"
             )
 
     def check_data(self, stage: str, digest: str, goes_on: bool) -> None:

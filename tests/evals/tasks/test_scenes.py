@@ -46,6 +46,8 @@ RECORDS = [
     question(10, "existence", "short", "有"),
     question(11, "existence", "short", "没有"),
     question(12, "colour", "short", "红色"),
+    question(13, "read", "read", "TAXI"),
+    question(14, "read", "read", "42"),
 ]
 RECORDS[9].pop("image")
 
@@ -82,7 +84,7 @@ def test_questions_of_the_test_split_or_of_the_file_that_is_named(tmp_path: Path
     assert questions[4].options == ("A", "B", "C")
     write(tmp_path, RECORDS[:2], "questions_test_zh.json")
     write(tmp_path, RECORDS[:1], "questions_val.json")
-    assert [len(task.questions(tmp_path)) for task in (scenes.TASK, scenes_zh.TASK)] == [13, 2]
+    assert [len(task.questions(tmp_path)) for task in (scenes.TASK, scenes_zh.TASK)] == [15, 2]
     assert len(scenes_zh.TASK.questions(tmp_path / "questions_val.json")) == 1
     assert (questions[4].text, questions[4].category) == (f"Question 4?\n{SHORT}", "option")
 
@@ -205,6 +207,14 @@ def test_metrics(tmp_path: Path) -> None:
         }
     )
     assert scenes.TASK.metrics([]) == {"accuracy": 0}
+
+
+def test_words_and_numbers_that_are_read_count_apart_too(tmp_path: Path) -> None:
+    found = scored(tmp_path, {7: "open", 13: "bus", 14: "42"}, [7, 13, 14])
+    assert found["accuracy_read_words"] == 50
+    assert found["accuracy_read_numbers"] == 100
+    assert found["accuracy_read"] == pytest.approx(200 / 3)
+    assert "accuracy_read_numbers" not in scored(tmp_path, {7: "open"}, [7])
 
 
 def test_chinese_existence_has_an_f1(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ Ours throughout. A question says how it wants to be answered (`style`), and is m
 - a region's description: words in common with the reference (F1; characters in Chinese), in no accuracy
 - a long description: only whether it is long; its truth is measured by `caption` and `chair`
 
-`format` is the share of answers as short as the prompt asks, or as long.
+`format` is the share of answers as short as the prompt asks, or as long. What is read counts once as all, and once more
+words and numbers apart.
 """
 
 from __future__ import annotations
@@ -248,6 +249,11 @@ def _metrics(marks: Sequence[Mark]) -> dict[str, float]:
         said = sum(count for (_, read), count in existence.items() if read == "yes")
         true = sum(count for (truth, _), count in existence.items() if truth == "yes")
         metrics["existence_f1"] = percent(2 * hits, said + true)
+    read = [(_truth(mark).answer.isdigit(), mark.value) for mark in marks if _truth(mark).style == "read"]
+    for name, is_number in (("words", False), ("numbers", True)):
+        values = [value for digits, value in read if digits is is_number]
+        if values:
+            metrics[f"accuracy_read_{name}"] = percent(sum(values), len(values))
     regions = [mark.value for mark in marks if _truth(mark).style == "region"]
     if regions:
         metrics["region_words_f1"] = percent(sum(regions), len(regions))

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from chiasm.checkpoints.clip_folder import CLIP, ClipParts, write_clip
-from chiasm.conversation import RecordError
+from chiasm.conversation import RecordError, picture_path
 from chiasm.data.captioned import CaptionedPicture, CaptionedPictures
 from chiasm.errors import UserError
 from chiasm.models import contrast
@@ -130,7 +130,7 @@ class Clip:
         number, caption = self._samples[index]
         if not caption:
             picture = self._data.pictures[number]
-            picture_size(self._folder / picture.file, self._processor.limits)
+            picture_size(picture_path(self._folder, picture.file), self._processor.limits)
             self._regions(picture, Random(0), {})
 
     def change_pictures(self, augmentation: Augmentation) -> None:
@@ -141,7 +141,7 @@ class Clip:
         """Pixels, a caption, and for each box that can be seen a phrase."""
         number, caption = self._samples[index]
         picture = self._data.pictures[number]
-        opened = open_picture(self._folder / picture.file)
+        opened = open_picture(picture_path(self._folder, picture.file))
         shown = opened if self._augmentation is None else self._augmentation.of(opened, epoch, index)
         pixels = self._processor.images.pixels(shown)
         ids: dict[int, list[int]] = {}

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from chiasm.conversation import RecordError
+from chiasm.conversation import RecordError, picture_path
 from chiasm.data import order
 from chiasm.errors import UserError
 from chiasm.models import vision
@@ -103,7 +103,7 @@ class Patches:
     def sample(self, index: int, epoch: int = 0) -> _Sample:
         """Pixels, the classes of each patch and the sides of its box, the same in every epoch."""
         things, grid = self._picture(index)
-        pixels = self._images.pixels(open_picture(self._folder / self.name(index)))
+        pixels = self._images.pixels(open_picture(picture_path(self._folder, self.name(index))))
         owner = grid.owners([thing.box for thing in things])
         numbers = [[BACKGROUND] * len(self._names)]
         sides = [(0.0, 0.0, 0.0, 0.0)]
@@ -116,7 +116,7 @@ class Patches:
     def look(self, index: int) -> None:
         """Whether the boxes are boxes and the picture is there."""
         self._picture(index)
-        picture_size(self._folder / self.name(index))
+        picture_size(picture_path(self._folder, self.name(index)))
 
     def num_targets(self, sample: _Sample) -> int:
         """Every patch."""
