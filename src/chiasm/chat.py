@@ -88,6 +88,7 @@ class Token:
 class Delta:
     """A piece of an answer as it is written. The last one carries why the answer ended and what it used.
 
+    One may be empty, while what comes is not to be shown yet: whoever reads may stop there, too.
     `tokens`, where they are wanted, go with the text; those of a stop string are not among them. The last one also
     says which of the conversation's pictures (0: the first) are unlike those the model has learnt from, if it can tell.
     """

@@ -54,11 +54,19 @@ def test_text_comes_as_characters_become_whole_and_ends_at_the_end_token() -> No
     script(model, " 视交叉 is a chiasm. ")
     deltas = list(model.stream(asked("?"), Sampling(max_tokens=100)))
     assert "".join(d.text for d in deltas) == "视交叉 is a chiasm."
-    assert [d.text for d in deltas][:3] == ["视", "交", "叉"]
+    assert [d.text for d in deltas if d.text][:3] == ["视", "交", "叉"]
     assert deltas[-1].finish_reason == "stop"
     assert deltas[-1].usage is not None
     assert deltas[-1].usage.num_answer == len(" 视交叉 is a chiasm. ".encode())
     assert not any(d.finish_reason for d in deltas[:-1])
+
+
+def test_a_token_that_shows_nothing_is_a_piece_too_so_that_whoever_left_is_noticed() -> None:
+    model = assistant()
+    script(model, " " * 30 + "x")
+    deltas = list(model.stream(asked("?"), Sampling(max_tokens=100)))
+    assert sum(not delta.text for delta in deltas) >= 29
+    assert "".join(delta.text for delta in deltas) == "x"
 
 
 @pytest.mark.parametrize("batched", [False, True])

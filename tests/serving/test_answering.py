@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -49,6 +50,34 @@ def test_the_second_piece_is_begun_when_the_first_is_sent(
     monkeypatch.setattr(answering, "_FIRST_SECONDS", patience)
     with ThreadPoolExecutor(1) as threads:
         assert asyncio.run(read(threads, Counting())) == expected
+
+
+def test_who_leaves_while_nothing_is_shown_ends_the_answer_at_the_next_token() -> None:
+    """As where a stop string may be on its way, or a pattern asks for a thousand spaces."""
+    num_silent = 0
+
+    class Silent(ScriptedChatModel):
+        def stream(self, conversation: Conversation, sampling: Sampling) -> Iterator[Delta]:
+            nonlocal num_silent
+            yield Delta("a")
+            while num_silent < 2000:
+                num_silent += 1
+                time.sleep(0.005)
+                yield Delta("")
+            yield Delta("b", "stop", Usage(1, 0, 2000))
+
+    async def left() -> None:
+        answer = Answering(threads, Silent([""]))
+        answer.begin(Conversation((user("What?"),)), Sampling())
+        first = await answer.next()
+        assert first is not None
+        assert first.text == "a"
+        await asyncio.sleep(0.1)
+        await answer.close()
+
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.run(left())
+    assert 0 < num_silent < 200
 
 
 def test_who_leaves_before_the_second_piece_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

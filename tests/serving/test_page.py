@@ -136,6 +136,7 @@ def test_another_answer_stands_beside_the_first(page: Page, api: ScriptedApi) ->
     ask(page, "Why?")
     answered(page, 2)
     assert [message["content"] for message in api.requests[2]["messages"]] == ["A colour?", "Red.", "Why?"]
+    assert [request.get("temperature") for request in api.requests] == [None, 0.7, None]  # or it would be the same
 
 
 def test_a_broken_stream_is_said_and_tried_again_without_a_second_turn(page: Page, api: ScriptedApi) -> None:

@@ -145,9 +145,7 @@ class LocalChatModel:
             for token_id in answering:
                 likely = None if sampling.num_likely is None else branch.likelihoods[num_answer]
                 num_answer += 1
-                delta = spoken.hear(token_id, likely)
-                if delta.text or delta.tokens:
-                    yield delta
+                yield spoken.hear(token_id, likely)
                 if spoken.stopped:
                     break
         if branch.is_lost:

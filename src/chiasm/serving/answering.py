@@ -68,11 +68,14 @@ class Answering:
                 return
             deltas = self._model.stream(conversation, sampling)
             for delta in deltas:
-                self._tell(delta)
+                says = bool(delta.text or delta.tokens or delta.finish_reason)
+                if says:
+                    self._tell(delta)
                 if self._closed.is_set() or delta.finish_reason is not None:
                     return
-                # Computing the next piece would take the processor from the loop, which has the first to send.
-                self._first_gone.wait(_FIRST_SECONDS)
+                if says:
+                    # Computing the next piece would take the processor from the loop, which has the first to send.
+                    self._first_gone.wait(_FIRST_SECONDS)
             raise ValueError("the stream ended without saying why")
         except BaseException as error:  # handed to the reader: whatever a model raises, somebody must say so
             self._tell(error)

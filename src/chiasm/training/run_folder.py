@@ -141,7 +141,7 @@ class RunFolder:
             )
 
     def check_weights(self, fingerprint: str) -> None:
-        """Raise `UserError` when the model is no longer the one the run began with: no checkpoint holds what is frozen."""
+        """Raise `UserError` when the model is not the one the run began with: no checkpoint holds what is frozen."""
         known = self._read().get("weights", fingerprint)  # runs of before have none
         if known != fingerprint:
             raise UserError(

@@ -59,6 +59,7 @@ class Page {
       open: (...which) => this.viewer.open(...which),
       rephrase: (index, text) => this.begin(() => this.talk.rephrase(index, text)),
       again: () => this.begin(() => this.talk.again()),
+      another: () => this.begin(() => this.talk.another()),
       choose: (index, shown) => this.talk.choose(index, shown),
       look: (index) => this.look(index),
       redraw: () => this.draw(),

@@ -101,6 +101,14 @@ const DEFAULTS = { temperature: "", top_p: "", max_tokens: "", seed: "", system:
 
 export const emptySampling = () => ({ ...DEFAULTS });
 
+/** Ours: what another answer is drawn at where the one before was not drawn at all, and would be the same again. */
+const ANOTHER_TEMPERATURE = 0.7;
+
+/** The fields for another answer than the last one: drawn, and from no seed that would draw the same. */
+export function fieldsForAnother({ seed, ...fields }) {
+  return { ...fields, temperature: fields.temperature || ANOTHER_TEMPERATURE };
+}
+
 /** The fields of a request from what was typed; an empty one is left to the server. */
 export function samplingFields(typed) {
   const fields = {};

@@ -4,7 +4,7 @@ import { newId } from "./dom.js";
 
 /** Ours: no model of this family sees more than about 1,400 pixels of an edge, and phones take 4,000. */
 export const LONGEST_EDGE = 2048;
-export const MOST_BYTES = 4 * 2 ** 20;
+export const MOST_BYTES = 2.5 * 2 ** 20; // eight of them, as base64, are less than the 32 MiB a server takes
 /** A file above this is not read at all. */
 export const LARGEST_FILE = 64 * 2 ** 20;
 export const MOST_PICTURES = 8;
@@ -20,7 +20,7 @@ export class PictureError extends Error {
   }
 }
 
-const encode = (canvas, type) => new Promise((resolve) => canvas.toBlob(resolve, type, 0.92));
+const encode = (canvas, type, quality = 0.92) => new Promise((resolve) => canvas.toBlob(resolve, type, quality));
 
 async function redraw(bitmap, keepAlpha) {
   const scale = Math.min(1, LONGEST_EDGE / Math.max(bitmap.width, bitmap.height));
@@ -41,6 +41,7 @@ async function redraw(bitmap, keepAlpha) {
   if (!blob || blob.size > MOST_BYTES) {
     draw("#ffffff"); // what was transparent would turn black
     blob = await encode(canvas, "image/jpeg");
+    if (blob?.size > MOST_BYTES) blob = await encode(canvas, "image/jpeg", 0.7);
   }
   if (!blob) throw new PictureError("unreadable");
   return { blob, width: canvas.width, height: canvas.height };

@@ -18,7 +18,7 @@ export const en = {
   "settings.sampling": "How it answers",
   "settings.default": "the server’s choice",
   "settings.temperature": "Temperature",
-  "settings.temperature.hint": "0 gives the same answer every time; 1 is lively.",
+  "settings.temperature.hint": "0 gives the same answer every time; 1 is lively. “Another answer” is drawn at 0.7 where this is 0.",
   "settings.top_p": "Top p",
   "settings.top_p.hint": "Keeps only the likeliest words that together reach this share.",
   "settings.max_tokens": "Longest answer, in tokens",

@@ -18,7 +18,7 @@ export const zh = {
   "settings.sampling": "回答方式",
   "settings.default": "由服务器决定",
   "settings.temperature": "温度",
-  "settings.temperature.hint": "0 每次回答相同；1 更活泼。",
+  "settings.temperature.hint": "0 每次回答相同；1 更活泼。为 0 时，“换一个回答”按 0.7 生成。",
   "settings.top_p": "Top p",
   "settings.top_p.hint": "只从累计概率达到此值的词中选择。",
   "settings.max_tokens": "回答最长词元数",

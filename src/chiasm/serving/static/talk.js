@@ -75,10 +75,15 @@ export class Talk {
     await this.write(conversation, pictures);
   }
 
-  /** Another answer to the last question, or the one that failed, again. */
-  async again() {
+  /** The last question once more, whose answer failed. */
+  async again(change = (fields) => fields) {
     const { conversation } = this;
-    if (!this.runs.has(conversation) && conversation.turns.length) await this.write(conversation, []);
+    if (!this.runs.has(conversation) && conversation.turns.length) await this.write(conversation, [], change);
+  }
+
+  /** Another answer to the last question. */
+  another() {
+    return this.again(kept.fieldsForAnother);
   }
 
   /** Asks the question at `index` in other words; what followed it goes. */
@@ -94,8 +99,9 @@ export class Talk {
     this.runs.get(this.conversation)?.abort();
   }
 
-  async write(conversation, pictures) {
-    const { model, system, fields } = this.request();
+  async write(conversation, pictures, change = (fields) => fields) {
+    const { model, system, fields: asked } = this.request();
+    const fields = change(asked);
     const turn = kept.addAnswer(conversation, model);
     const answer = kept.shownAnswer(turn);
     const before = conversation.turns.slice(0, -1);

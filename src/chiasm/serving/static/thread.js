@@ -28,7 +28,7 @@ function unfamiliarText({ places, of }) {
 }
 
 /**
- * `actions`: open(pictures, at, boxes, marked), rephrase(index, text), again(), choose(index, version), copy(text),
+ * `actions`: open(pictures, at, boxes, marked), rephrase(index, text), again(), another(), choose(index, version), copy(text),
  * look(index). `looks`: the server says where its model looked; `gazes` has the Gaze of answers that show it, or "coming".
  * `gallery` gives the pictures' addresses.
  */
@@ -168,7 +168,7 @@ export class Thread {
         { class: "tools" },
         turn.versions.length > 1 && this.versions(turn, index, writing),
         answer.text && action(`${index}.copy`, "copy", t("copy"), (event) => this.actions.copy(answer.text, event.currentTarget)),
-        again && action(`${index}.again`, "again", t("regenerate"), () => this.actions.again()),
+        again && action(`${index}.again`, "again", t("regenerate"), () => this.actions.another()),
         looks && this.lookButton(answer, index),
         usage && h("span", { class: "note usage" }, usage),
       ),
