@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,30 +17,6 @@ from tests.serving.scripted_api import ScriptedApi
 
 ANSWERED = "document.querySelector('#send').checkVisibility() && document.querySelectorAll('.answer').length === {}"
 SAVED = "new Promise((then) => setTimeout(then, 120)).then(() => true)"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def api() -> Iterator[ScriptedApi]:
-    api = ScriptedApi()
-    yield api
-    api.close()
-
-
-@pytest.fixture
-def page(browser: Browser, api: ScriptedApi) -> Iterator[Page]:
-    page = browser.page(api.url)
-    page.look(1280, 860)
-    yield page
-    complaints = page.complaints()
-    page.close()
-    assert complaints == []
 
 
 def png(width: int = 60, height: int = 40, colour: str = "teal") -> bytes:

@@ -28,29 +28,12 @@ GLOW = """[...document.querySelectorAll('.heat')].map((map) => [...map.getContex
   .getImageData(0, 0, map.width, map.height).data].filter((_, at) => at % 4 === 0).map((red) => red > 100))"""
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    browser = Browser(tmp_path_factory.mktemp("profile"))
-    yield browser
-    browser.close()
-
-
 @pytest.fixture
 def api() -> Iterator[ScriptedApi]:
     api = ScriptedApi()
     api.looked = LOOKED
     yield api
     api.close()
-
-
-@pytest.fixture
-def page(browser: Browser, api: ScriptedApi) -> Iterator[Page]:
-    page = browser.page(api.url)
-    page.look(1280, 860)
-    yield page
-    complaints = page.complaints()
-    page.close()
-    assert complaints == []
 
 
 def asked(page: Page, api: ScriptedApi, num_pictures: int = 2, answer: str = "一 dog.") -> None:

@@ -22,6 +22,13 @@ export async function asJson(conversation, address) {
   return `${JSON.stringify({ title, created: iso(created), updated: iso(updated), messages: turns }, null, 2)}\n`;
 }
 
+/** All of them as one JSON list, in pieces for a file: together they may be longer than a string can be. */
+export async function allAsJson(conversations, address) {
+  const pieces = [];
+  for (const conversation of conversations) pieces.push(pieces.length ? "," : "[", await asJson(conversation, address));
+  return [...pieces, pieces.length ? "]\n" : "[]\n"];
+}
+
 /** Text as Markdown shows it: nothing of a name or a title becomes a link, a heading or HTML. */
 const plain = (text) => text.replace(/\s+/g, " ").replace(/[\\`*_{}[\]()#<>!|]/g, "\\$&");
 

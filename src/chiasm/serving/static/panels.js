@@ -3,8 +3,9 @@
 import { setKey } from "./api.js";
 import { emptySampling } from "./conversation.js";
 import { find, h, iconButton } from "./dom.js";
-import { asJson, asMarkdown, fileName } from "./export.js";
+import { allAsJson, asJson, asMarkdown, fileName } from "./export.js";
 import { remembered, t } from "./language.js";
+import { dataUrl } from "./pictures.js";
 
 const NARROW = "(max-width: 56rem)"; // as in panels.css: the list lies over the conversation
 
@@ -20,6 +21,7 @@ export class History {
       on.begin();
       this.leave();
     });
+    find("export-all").addEventListener("click", () => this.save());
     this.side.addEventListener("keydown", (event) => event.key === "Escape" && this.narrow() && this.show(false, true));
     const fit = () => this.show(!this.narrow() && remembered.get("history") !== "closed", false);
     window.matchMedia(NARROW).addEventListener("change", fit);
@@ -45,6 +47,16 @@ export class History {
     if (this.narrow()) this.show(false, false);
   }
 
+  /** Everything that is kept, as a file. */
+  async save() {
+    const address = async (id) => {
+      const blob = await this.store.picture(id);
+      return blob && dataUrl(blob);
+    };
+    const pieces = await allAsJson(await this.store.list(), address);
+    download(pieces, fileName({ created: Date.now() }, "all.json"), "application/json");
+  }
+
   async draw(here) {
     const all = (await this.store.list()).sort((one, other) => other.updated - one.updated);
     const items = all.map(({ id, title }) => {
@@ -58,6 +70,7 @@ export class History {
       return h("li", { class: id === here && "here" }, open, remove);
     });
     find("past").replaceChildren(...items);
+    find("export-all").hidden = !all.length;
     find("past-note").textContent = this.store.lasting ? (all.length ? "" : t("history.none")) : t("history.forgotten");
   }
 }
@@ -97,8 +110,8 @@ export class Settings {
   }
 }
 
-function download(text, name, type) {
-  const address = URL.createObjectURL(new Blob([text], { type }));
+function download(pieces, name, type) {
+  const address = URL.createObjectURL(new Blob(pieces, { type }));
   h("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
@@ -113,8 +126,8 @@ export function setUpExport(current, gallery) {
   menu.addEventListener("click", (event) => event.target === menu && menu.close(""));
   menu.addEventListener("close", async () => {
     const conversation = current();
-    if (menu.returnValue === "json") download(await asJson(conversation, (id) => gallery.dataUrl(id)), fileName(conversation, "json"), "application/json");
-    if (menu.returnValue === "md") download(asMarkdown(conversation, t), fileName(conversation, "md"), "text/markdown");
+    if (menu.returnValue === "json") download([await asJson(conversation, (id) => gallery.dataUrl(id))], fileName(conversation, "json"), "application/json");
+    if (menu.returnValue === "md") download([asMarkdown(conversation, t)], fileName(conversation, "md"), "text/markdown");
   });
 }
 

@@ -12,6 +12,7 @@ export const en = {
   "deleted": "Deleted.",
   "undo": "Undo",
   "export": "Export",
+  "export.all": "Export all",
   "export.json": "JSON, with pictures",
   "export.markdown": "Markdown, to read",
   "settings": "Settings",

@@ -12,6 +12,7 @@ export const zh = {
   "deleted": "已删除。",
   "undo": "撤销",
   "export": "导出",
+  "export.all": "全部导出",
   "export.json": "JSON（含图片）",
   "export.markdown": "Markdown（便于阅读）",
   "settings": "设置",
