@@ -27,6 +27,7 @@ from chiasm.models.llava import Llava
 from chiasm.processing.pictures import PictureError, open_picture
 from chiasm.processing.processor import Processor
 from chiasm.training import objectives
+from chiasm.training.answering_together import answers
 from chiasm.training.config import Data, Stage, Validation
 from chiasm.training.metrics import Answered, MetricsFile
 from chiasm.training.objectives import Objective
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_TOKENS = 128  # of an answer; ours
+_MAX_TOKENS_TOGETHER = 64  # where each gathers all weights; ours
 
 
 @runtime_checkable
@@ -90,7 +92,7 @@ class Validator:
     """Looks at held-out data between the steps of a stage, after every so many and after the last; not where it has
     none.
 
-    `learner` computes the loss; where its weights are divided among processes no questions are asked. Lines go to
+    `learner` computes the loss and answers; where its weights are divided, all processes do so together. Lines go to
     `validation.jsonl` and `answers.jsonl` of the run. A look ends with `DidNotCome` in all processes where one waited
     in vain for a sample, or had no more time to.
     """
@@ -112,8 +114,6 @@ class Validator:
         # Generation may not go through what the loop computes with: packed rows have no cache.
         self._attention = str(cast("Any", learner.language_model).config._attn_implementation)
         self._said: set[str] = set()
-        if self._divided and held_out is not None and held_out.settings.answers:
-            self._say("weights divided among processes answer no questions: validation gives the loss alone")
 
     def begin(self, first: int) -> None:
         """Forget looks at steps that will be done again; make up for the one after step `first` if it is missing."""
@@ -142,7 +142,7 @@ class Validator:
         with _aside(self._learner):
             found = self._loss(held_out.objective)
             self._name_unusable(found, held_out.settings.records)
-            answers = [] if self._divided else self._answered(step, held_out)
+            answered = self._answered(step, held_out)
         line: dict[str, float | int | str] = {"stage": self._run.name, "step": step, "num_steps": self._num_steps}
         if found.num_targets:
             line["loss"] = round(found.loss / found.num_targets, 6)
@@ -150,7 +150,7 @@ class Validator:
         line |= {"num_unusable": len(found.unusable), "seconds": round(time.perf_counter() - begun, 4)}
         if self._run.world.leads:
             self._losses.write(line)
-        self._run.reporter.validated(line, answers)
+        self._run.reporter.validated(line, answered)
 
     def _loss(self, objective: Objective) -> _Found:
         """Batches go round the processes, each computed whole by one of them and added up in order."""
@@ -203,11 +203,12 @@ class Validator:
         return torch.autocast(self._learner.device.type, torch.bfloat16, enabled=self._low == torch.bfloat16)
 
     def _answered(self, step: int, held_out: HeldOut) -> list[Answered]:
-        """The model's answers to the first questions of some conversations, in order; the first process asks."""
+        """The model's answers to the first questions of some conversations, in order; the first process has them."""
         if not held_out.settings.answers:
             return []
         count = len(held_out.objective)
-        wanted = min(held_out.settings.answers, count) if self._run.world.leads else 0
+        takes_part = self._run.world.leads or self._divided
+        wanted = min(held_out.settings.answers, count) if takes_part else 0
         spread = [number * count // wanted for number in range(wanted)]
         with DaemonPool(self._run.recipe.workers, "held-out") as pool:
             found = self._come(pool, partial(_question, held_out), spread, held_out.objective)
@@ -215,21 +216,35 @@ class Validator:
             if isinstance(each, _Unusable):
                 self._say(f"held-out questions: {each.name} cannot be asked ({each.reason})")
         asked = [each for each in found if isinstance(each, _Question)]
+        if self._divided:  # a picture may be there for one process and not for another
+            for_all = set.intersection(*map(set, self._run.world.exchange([each.id for each in asked])))
+            asked = [each for each in asked if each.id in for_all]
         if not asked:
             return []
-        texts: dict[int, str] = {}
-        with self._generating():
-            model = LocalChatModel(self._learner, held_out.processor, batch_size=min(len(asked), 16))
-            try:
-                with self._autocast():
-                    for answer in model.answer_all([each.question for each in asked], Sampling(_MAX_TOKENS)):
-                        texts[answer.index] = answer.text
-            except UserError as error:  # too long for the context, say: no reason to end a run
-                self._say(f"held-out questions: {error}")
+        with self._generating(), self._autocast():
+            texts = self._together(asked, held_out) if self._divided else self._alone(asked, held_out)
+        if not self._run.world.leads:
+            return []
         answered = [each.answered(texts[index]) for index, each in enumerate(asked) if index in texts]
         for one in answered:
             self._answers.write({"stage": self._run.name, "step": step, **asdict(one)})
         return answered
+
+    def _alone(self, asked: list[_Question], held_out: HeldOut) -> dict[int, str]:
+        """Answers by position; who cannot be answered is left out, and said once."""
+        texts: dict[int, str] = {}
+        model = LocalChatModel(self._learner, held_out.processor, batch_size=min(len(asked), 16))
+        try:
+            for answer in model.answer_all([each.question for each in asked], Sampling(_MAX_TOKENS)):
+                texts[answer.index] = answer.text
+        except UserError as error:  # too long for the context, say: no reason to end a run
+            self._say(f"held-out questions: {error}")
+        return texts
+
+    def _together(self, asked: list[_Question], held_out: HeldOut) -> dict[int, str]:
+        questions = [each.question for each in asked]
+        world = self._run.world
+        return dict(enumerate(answers(self._learner, held_out.processor, questions, world, _MAX_TOKENS_TOGETHER)))
 
     @contextmanager
     def _generating(self) -> Iterator[None]:
