@@ -73,6 +73,12 @@ def test_sixteen_bytes_a_trained_number_and_two_a_frozen_one(seven: RunPlan) -> 
     assert shared.optimizer == memory.optimizer // 8
 
 
+def test_where_weights_must_be_divided_the_option_is_named(seven: RunPlan) -> None:
+    align, instruct = (line for line in lines(seven) if line.startswith("  fits"))
+    assert "--parallel shard" in instruct
+    assert "--parallel" not in align
+
+
 def test_what_does_not_fit_is_told_what_to_do() -> None:
     made = plan(recipes.find("llava_v15_7b"), Machine(gpus=1, gpu_memory=24))
     assert not made.fits

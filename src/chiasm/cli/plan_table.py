@@ -33,6 +33,8 @@ def lines(plan: RunPlan) -> list[str]:
             cells = "".join(f"{n / GIB:>{w}.1f}" for n, w in zip(numbers, widths, strict=True))
             shown.append(f"{'>' if way == stage.chosen else ' '} {way:<26}{cells}")
         total = stage.memory[stage.chosen].total / GIB
-        shown.append(f"  {'fits' if stage.fits else 'does not fit'}: {total:.1f} of {machine.gpu_memory:g} GiB")
+        fits = "fits" if stage.fits else "does not fit"
+        divided = ", divided: start it with --parallel shard" if stage.chosen.startswith("sharded") else ""
+        shown.append(f"  {fits}: {total:.1f} of {machine.gpu_memory:g} GiB{divided}")
         shown += [f"  try {advice}" for advice in stage.advice]
     return shown
