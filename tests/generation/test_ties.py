@@ -7,7 +7,7 @@ import random
 import pytest
 import torch
 
-from chiasm.generation import ties
+from chiasm.generation import fused, ties
 from chiasm.generation.engine import Engine
 from chiasm.generation.prompt import Prompt
 from chiasm.generation.sampling import Decoding
@@ -37,8 +37,11 @@ def asked(count: int) -> list[Prompt]:
     ]
 
 
-def test_what_only_rounding_tells_apart_is_chosen_alike_in_any_company(twins: Llava) -> None:
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_what_only_rounding_tells_apart_is_chosen_alike_in_any_company(twins: Llava, is_fused: bool) -> None:
     engine, prompts = Engine(twins), asked(48)
+    if is_fused:
+        assert fused.take_over(twins.language_model)
     alone = [list(Engine(twins).stream(each, GREEDY)) for each in prompts]
     assert len({tuple(ids) for ids in alone}) > 40
     assert {id % 2 for ids in alone for id in ids} == {0, 1}
