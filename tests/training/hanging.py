@@ -1,6 +1,6 @@
 """`python -m tests.training.hanging PICTURE ARGUMENTS`: the command line, where reading that picture never ends.
 
-What the first look reads, the beginning of the file, still comes.
+What the first look reads, the ends of the file, still comes.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 from chiasm.processing import pictures
 
 
-def reader(name: str, until: threading.Event, beginning: bool = False) -> Callable[..., bytes]:
-    """In place of what reads pictures' files: waits `until` for the whole of the picture `name`, or its `beginning`."""
-    original = pictures._read_file
+def reader(name: str, until: threading.Event, read: str = "_read_file") -> Callable[..., Any]:
+    """In place of what reads pictures' files, whole or at their ends: waits `until` for the one `name`."""
+    original = getattr(pictures, read)
 
-    def read(path: Path, limits: Any, shown: str, most: int | None = None) -> bytes:
-        if path.name == name and (most is not None) == beginning:
+    def waiting(path: Path, *rest: Any) -> Any:
+        if path.name == name:
             until.wait()
-        return original(path, limits, shown, most)
+        return original(path, *rest)
 
-    return read
+    return waiting
 
 
 if __name__ == "__main__":

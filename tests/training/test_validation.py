@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import chiasm
 from chiasm.chat import Sampling
@@ -232,23 +233,39 @@ def test_mistakes_are_found_before_any_work(
     assert not (tmp_path / "run").exists()
 
 
-def test_many_processes_look_as_one(micro_world: Path, held_out: Path, tmp_path: Path) -> None:
+def test_many_processes_look_as_one(micro_world: Path, tmp_path: Path) -> None:
     """The same loss, bit for bit, and the same answers; divided weights give the first half of them."""
-    recipe = tmp_path / "recipe.yaml"
+    held_out, learnt, recipe = (tmp_path / name for name in ("held_out.json", "learnt.json", "recipe.yaml"))
+    answer = {"from": "gpt", "value": "one red ball and one blue kite"}
+    records = [{**each, "conversations": [each["conversations"][0], answer]} for each in micro.records(micro_world)]
+    learnt.write_text(json.dumps(records[:7]))
+    too_long = {"from": "human", "value": "<image>\n" + "why " * 1000}
+    records[2] = {**records[2], "conversations": [too_long, answer]}
+    held_out.write_text(json.dumps(records[:7]))
     # In both stages: one process that computed four samples at once would round otherwise than two.
     halves = [f"stages.{stage}.micro_batch_size=2" for stage in ("align", "instruct")]
-    recipe.write_text(_validated(micro_world, held_out, *halves).to_yaml())
+    # So many steps of the same records, at such a rate, that it answers in words.
+    words = ["stages.instruct.steps=30", "stages.instruct.optim.lr=0.01", f"stages.instruct.data.records={learnt}"]
+    recipe.write_text(_validated(micro_world, held_out, *halves, *words, every=15).to_yaml())
     jobs = {name: Job(str(recipe), str(tmp_path / name)) for name in ("one", "two")}
     shard = Job(str(recipe), str(tmp_path / "shard"), layout="shard")
-    processes.start([(1, [jobs["one"]]), (2, [jobs["two"], shard])], tmp_path / "told")
+    told = processes.start([(1, [jobs["one"]]), (2, [jobs["two"], shard])], tmp_path / "told")
+    for job in (told[0][0], told[1][1]):
+        assert any("held-out questions: " in note and "context holds 1024" in note for note in job[0]["notes"])
     one, two, divided = (_lines(tmp_path / name, "validation.jsonl") for name in ("one", "two", "shard"))
     assert one == two
     assert _lines(tmp_path / "one", "answers.jsonl") == _lines(tmp_path / "two", "answers.jsonl")
-    assert len(divided) == 3
+    assert len(divided) == 2
     for a, b in zip(one, divided, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], abs=1e-4)
     answers = [_lines(tmp_path / name, "answers.jsonl") for name in ("one", "shard")]
-    assert any(together["answer"] for together in answers[1])
+    assert len(answers[1]) == 4
+    assert any(together["answer"].isascii() and together["answer"] for together in answers[1])
     for by_one, together in zip(*answers, strict=True):
         assert by_one.pop("answer").startswith(together.pop("answer").rstrip("\ufffd"))  # a character not yet whole
         assert by_one == together
+    # The last look is the last thing that is computed before weights are put together again.
+    whole, put_together = (load_file(tmp_path / name / "final" / "model.safetensors") for name in ("one", "shard"))
+    assert whole.keys() == put_together.keys()
+    for name, weight in whole.items():
+        torch.testing.assert_close(put_together[name], weight, rtol=0.01, atol=0.01)

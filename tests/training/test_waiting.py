@@ -161,9 +161,9 @@ def test_slow_is_not_late(micro_world: Path, tmp_path: Path, monkeypatch: pytest
     """All samples together take longer than one may."""
     original = pictures._read_file
 
-    def slow(path: Path, limits: Any, shown: str, most: int | None = None) -> bytes:
+    def slow(path: Path, *rest: Any) -> bytes:
         time.sleep(0.1)
-        return original(path, limits, shown, most)
+        return original(path, *rest)
 
     monkeypatch.setattr(pictures, "_read_file", slow)
     begun = time.monotonic()
@@ -218,7 +218,7 @@ def test_the_first_look_does_not_wait_for_ever(
 ) -> None:
     record, recipe = _shown(micro_world, 5, 6, 7), _recipe(micro_world)
     with monkeypatch.context() as patch:
-        patch.setattr(pictures, "_read_file", reader(_name(record), until, beginning=True))
+        patch.setattr(pictures, "_read_ends", reader(_name(record), until, "_read_ends"))
         with pytest.raises(UserError, match=rf"sample '{record['id']}' .*No step was done yet: the same command"):
             run(recipe, tmp_path / "run")
     _ends_alike(recipe, tmp_path / "run", unbroken)

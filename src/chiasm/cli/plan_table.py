@@ -34,7 +34,8 @@ def lines(plan: RunPlan) -> list[str]:
             shown.append(f"{'>' if way == stage.chosen else ' '} {way:<26}{cells}")
         total = stage.memory[stage.chosen].total / GIB
         fits = "fits" if stage.fits else "does not fit"
-        divided = ", divided: start it with --parallel shard" if stage.chosen.startswith("sharded") else ""
+        is_divided = stage.fits and stage.chosen.startswith("sharded")
+        divided = ", divided: start it with --parallel shard" if is_divided else ""
         shown.append(f"  {fits}: {total:.1f} of {machine.gpu_memory:g} GiB{divided}")
         shown += [f"  try {advice}" for advice in stage.advice]
     return shown

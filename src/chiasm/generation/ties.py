@@ -29,7 +29,7 @@ def settled(model: Llava, answers: Sequence[tuple[Prompt, Sequence[int]]], logit
 
     What is ruled out stays at -inf. In 16 bits rounding moves logits so far that nothing is changed.
     """
-    if model.dtype != torch.float32:
+    if model.dtype != torch.float32 or torch.is_autocast_enabled(model.device.type):
         return logits_BV
     likely_B2 = logits_BV.topk(min(2, logits_BV.shape[-1])).values
     close: list[int] = (likely_B2[:, 0] - likely_B2[:, -1] < _CLOSE).nonzero()[:, 0].tolist()

@@ -142,23 +142,18 @@ def picture_size(path: Path, limits: PictureLimits = DEFAULT_LIMITS) -> tuple[in
     """Width and height as a picture's file says, before it is turned upright; of most files little is read.
 
     Raises the `PictureError` that `open_picture` would, for all it finds before it decodes, and where a file is cut
-    short: one that does not end as its format does is decoded.
+    short: one that does not end as its format does is decoded. BMP and TIFF have no such end: theirs is not told.
     """
     shown = _printable(str(path))
-    with _regular_file(path, limits, shown) as file:
-        head = file.read(_HEAD_BYTES)
-        num_bytes = file.seek(0, os.SEEK_END)
-        file.seek(max(0, num_bytes - _TAIL_BYTES))
-        tail = file.read(_TAIL_BYTES)
+    head, tail, num_bytes = _read_ends(path, limits, shown)
     try:
         with _opened(head, limits, shown) as image:
             size = image.size
     except PictureError:
         if len(head) < _HEAD_BYTES:
             raise
-        with _opened(
-            _read_file(path, limits, shown), limits, shown
-        ) as image:  # what tells the size lies farther behind
+        whole = _read_file(path, limits, shown)  # what tells the size lies farther behind
+        with _opened(whole, limits, shown) as image:
             size = image.size
     if not ends_whole(head, tail, num_bytes):
         open_picture(path, limits)
@@ -185,6 +180,15 @@ def _read_file(path: Path, limits: PictureLimits, shown: str) -> bytes:
     """The content of a regular file no larger than allowed."""
     with _regular_file(path, limits, shown) as file:
         return file.read(limits.max_bytes + 1)
+
+
+def _read_ends(path: Path, limits: PictureLimits, shown: str) -> tuple[bytes, bytes, int]:
+    """How a regular file begins, how it ends, and its size in bytes."""
+    with _regular_file(path, limits, shown) as file:
+        head = file.read(_HEAD_BYTES)
+        num_bytes = file.seek(0, os.SEEK_END)
+        file.seek(max(0, num_bytes - _TAIL_BYTES))
+        return head, file.read(_TAIL_BYTES), num_bytes
 
 
 @contextmanager

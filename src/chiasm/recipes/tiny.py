@@ -8,8 +8,10 @@ questions that do not give each other away: a model from nothing has to be made 
 with some practice in between, and `together`, in which everything is asked; `sides` and `together` come once more, as
 they were cut off too early. Which of two pictures has a thing is learnt by itself, too, and then everything together
 once more. Captions leave out much that boxes tell: so the tower alone learns from boxes (`patches`), and connector and
-language model follow it. At the end nothing is frozen (`all_parts`), as in LLaVA-1.6, and every question is asked apart
-in larger pictures (`everything`). Sizes and rates chosen by us.
+language model follow it. Then nothing is frozen (`all_parts`), as in LLaVA-1.6, and every question is asked apart in
+larger pictures (`everything`). At the end the tower learns letters from boxes of pictures with writing (`written`),
+what is still hard is asked most (`hardest`), and a little of `instruct_again` brings back long answers. Sizes and rates
+chosen by us.
 """
 
 from __future__ import annotations
@@ -124,6 +126,9 @@ def recipe(world: str = _WORLD) -> Recipe:
             "all_parts": _nothing_frozen(f"{drills}/together_train.json", images, epochs=0.225),
             "all_parts_again": _nothing_frozen(f"{drills}/together_train.json", images, epochs=0.225),
             "everything": _apart(f"{drills}/everything_train.json", images, epochs=0.55),
+            "written": _patches(f"{annotations}/written_instances_train.json", images, epochs=1.5, lr=7e-4),
+            "hardest": _apart(f"{drills}/hardest_train.json", images, epochs=1),
+            "instruct_again": _reminder(f"{world}/instruct_train.json", images, steps=100),
         },
         save_every=500,
     )
@@ -160,7 +165,14 @@ def _apart(records: str, images: str, epochs: float) -> Stage:
     return _nothing_frozen(records, images, epochs).model_copy(update=changes)
 
 
-def _patches(instances: str, images: str, epochs: float) -> Stage:
+def _reminder(records: str, images: str, steps: int) -> Stage:
+    """A few conversations in the larger pictures, at a rate that moves little else; the tower stays as it is."""
+    optim = Optim(lr=1e-4, betas=(0.9, 0.98))
+    changes = {"trains": ("connector", "language"), "image_size": 168, "batch_size": 16, "steps": steps, "optim": optim}
+    return _nothing_frozen(records, images, epochs=1).model_copy(update=changes)
+
+
+def _patches(instances: str, images: str, epochs: float, lr: float = 1e-3) -> Stage:
     """The tower alone, on boxes and what is said of them."""
     return Stage(
         trains=("vision",),
@@ -168,5 +180,5 @@ def _patches(instances: str, images: str, epochs: float) -> Stage:
         data=Data(records=instances, images=images),
         batch_size=64,
         epochs=epochs,
-        optim=Optim(lr=1e-3, betas=(0.9, 0.98), weight_decay=0.05),
+        optim=Optim(lr=lr, betas=(0.9, 0.98), weight_decay=0.05),
     )

@@ -1,51 +1,77 @@
 """Answers of a model whose weights are divided among processes: all compute every token together, from the beginning.
 
-Nothing is kept between tokens, since divided weights are gathered by the whole model's forward pass alone; what that
-costs is the gathering. The first process chooses, so that no rounding sets them apart.
+Divided weights are gathered by the whole model's forward pass alone, so nothing is kept between tokens: each takes the
+tower and the whole prompt once more. That is for a few short answers. The first process chooses, so that no rounding
+sets them apart.
 
 Shapes: B answers on their way, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 import torch
 
+from chiasm.backends.local_prompts import Attempts
 from chiasm.conversation import Conversation
+from chiasm.generation.prompt import room
 from chiasm.models.llava import Llava
 from chiasm.processing.batch import pad
 from chiasm.processing.processor import NOT_TRAINED, Example, Processor
 from chiasm.training.parallel import World
 
 
-@torch.no_grad()
-def answers(
-    model: Llava, processor: Processor, questions: Sequence[Conversation], world: World, max_tokens: int
-) -> list[str]:
-    """The likeliest answer to each question, of at most `max_tokens` and as the context allows.
+def answer_all(
+    model: Llava,
+    processor: Processor,
+    questions: Sequence[Conversation],
+    world: World,
+    batch_size: int,
+    max_tokens: int,
+) -> Iterator[tuple[int, str]]:
+    """The likeliest answer to each question, by its position: of at most `max_tokens`, and as the context allows.
 
-    All processes call it with the same questions, and all get all answers.
+    All processes call it with the same questions, and all get all answers. Questions that cannot be encoded or do not
+    fit are left out; when all others are answered, `UnansweredError` says which.
     """
-    asked = [processor.encode(question) for question in questions]
+    bound: int | None = getattr(cast("Any", model.language_model).config, "max_position_embeddings", None)
+
+    def encoded(index: int) -> tuple[Example, int]:
+        example = processor.encode(questions[index])
+        longest = max_tokens
+        if bound is not None:
+            longest = min(max_tokens, room(len(example.input_ids), (), bound))
+        return example, longest
+
+    attempts = Attempts(questions, encoded)
+    there = iter(attempts)
+    while batch := list(itertools.islice(there, batch_size)):
+        written = _written(model, processor, [asked for _, asked in batch], world)
+        yield from ((index, _text(processor, ids)) for (index, _), ids in zip(batch, written, strict=True))
+    attempts.check()
+
+
+@torch.no_grad()
+def _written(
+    model: Llava, processor: Processor, asked: Sequence[tuple[Example, int]], world: World
+) -> Sequence[list[int]]:
+    """The ids that follow each example, at most so many."""
     written: list[list[int]] = [[] for _ in asked]
-    bound = getattr(cast("Any", model.language_model).config, "max_position_embeddings", None)
     on_the_way = list(range(len(asked)))
-    for _ in range(max_tokens):
-        on_the_way = [i for i in on_the_way if bound is None or len(asked[i].input_ids) + len(written[i]) < bound]
-        if not on_the_way:
-            break
-        batch = pad([_with(asked[i], written[i]) for i in on_the_way], "left")
+    while on_the_way:
+        batch = pad([_with(asked[i][0], written[i]) for i in on_the_way], "left")
         del batch["labels"]
         given = {name: tensor.to(model.device) for name, tensor in batch.items()}
         logits_BV = cast("torch.Tensor", model(**given, logits_to_keep=1).logits)[:, -1]
         chosen: list[int] = world.from_first(lambda logits=logits_BV: logits.argmax(-1).tolist())  # type: ignore[misc]
         for i, token in zip(on_the_way, chosen, strict=True):
             written[i].append(token)
-        on_the_way = [i for i in on_the_way if not _has_ended(processor, written[i])]
-    return [_text(processor, ids) for ids in written]
+        on_the_way = [i for i in on_the_way if len(written[i]) < asked[i][1] and not _has_ended(processor, written[i])]
+    return written
 
 
 def _with(example: Example, ids: list[int]) -> Example:

@@ -147,7 +147,8 @@ class RunFolder:
             raise UserError(
                 f"the model is another one than this run began with (fingerprint {known[:12]}, now "
                 f"{fingerprint[:12]}): the files that model.start, model.vision, model.language or "
-                "model.connector_weights name have changed. Put them back, or begin a new run"
+                "model.connector_weights name have changed, or, where a part begins from nothing, another version of "
+                "torch draws it otherwise. Put back what has changed, or begin a new run"
             )
 
     def check_data(self, stage: str, digest: str, goes_on: bool) -> None:

@@ -79,11 +79,16 @@ def sharded(model: Llava, placement: Placement, low: torch.dtype, whole_tower: b
 @torch.no_grad()
 def gather(twin: Llava, model: Llava) -> None:
     """Put all weights of `twin` back into `model`, on the CPU, in every process. All must call it."""
+    for unit in twin.modules():
+        if isinstance(unit, FSDPModule):
+            unit.reshard()  # who only looked has left the outermost gathered: no backward pass divided it again
     learnt = dict(twin.named_parameters())
     for name, parameter in model.named_parameters():
         tensor = learnt[name]
         if isinstance(tensor, DTensor):
             parameter.data = tensor.full_tensor().cpu()
+        elif not parameter.numel():
+            raise RuntimeError(f"{name} was divided and cannot be put back")
 
 
 def _mesh(placement: Placement) -> DeviceMesh:

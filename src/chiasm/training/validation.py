@@ -27,7 +27,7 @@ from chiasm.models.llava import Llava
 from chiasm.processing.pictures import PictureError, open_picture
 from chiasm.processing.processor import Processor
 from chiasm.training import objectives
-from chiasm.training.answering_together import answers
+from chiasm.training.answering_together import answer_all
 from chiasm.training.config import Data, Stage, Validation
 from chiasm.training.metrics import Answered, MetricsFile
 from chiasm.training.objectives import Objective
@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MAX_TOKENS = 128  # of an answer; ours
-_MAX_TOKENS_TOGETHER = 64  # where each gathers all weights; ours
+# All ours.
+_MOST_AT_ONCE = 16
+_MAX_TOKENS = 128  # of an answer
+_MAX_TOKENS_TOGETHER = 64  # where each gathers all weights
 
 
 @runtime_checkable
@@ -212,17 +214,17 @@ class Validator:
         spread = [number * count // wanted for number in range(wanted)]
         with DaemonPool(self._run.recipe.workers, "held-out") as pool:
             found = self._come(pool, partial(_question, held_out), spread, held_out.objective)
-        for each in found:
-            if isinstance(each, _Unusable):
-                self._say(f"held-out questions: {each.name} cannot be asked ({each.reason})")
-        asked = [each for each in found if isinstance(each, _Question)]
+        unusable = {place: [each.name, each.reason] for place, each in enumerate(found) if isinstance(each, _Unusable)}
         if self._divided:  # a picture may be there for one process and not for another
-            for_all = set.intersection(*map(set, self._run.world.exchange([each.id for each in asked])))
-            asked = [each for each in asked if each.id in for_all]
+            for others in self._run.world.exchange(list(unusable.items())):
+                unusable |= dict(others)
+        for name, reason in unusable.values():
+            self._say(f"held-out questions: {name} cannot be asked ({reason})")
+        asked = [each for place, each in enumerate(found) if isinstance(each, _Question) and place not in unusable]
         if not asked:
             return []
         with self._generating(), self._autocast():
-            texts = self._together(asked, held_out) if self._divided else self._alone(asked, held_out)
+            texts = self._texts(asked, held_out)
         if not self._run.world.leads:
             return []
         answered = [each.answered(texts[index]) for index, each in enumerate(asked) if index in texts]
@@ -230,21 +232,25 @@ class Validator:
             self._answers.write({"stage": self._run.name, "step": step, **asdict(one)})
         return answered
 
-    def _alone(self, asked: list[_Question], held_out: HeldOut) -> dict[int, str]:
+    def _texts(self, asked: list[_Question], held_out: HeldOut) -> dict[int, str]:
         """Answers by position; who cannot be answered is left out, and said once."""
         texts: dict[int, str] = {}
-        model = LocalChatModel(self._learner, held_out.processor, batch_size=min(len(asked), 16))
+        answering = self._together if self._divided else self._alone
         try:
-            for answer in model.answer_all([each.question for each in asked], Sampling(_MAX_TOKENS)):
-                texts[answer.index] = answer.text
+            for index, text in answering([each.question for each in asked], held_out.processor):
+                texts[index] = text
         except UserError as error:  # too long for the context, say: no reason to end a run
             self._say(f"held-out questions: {error}")
         return texts
 
-    def _together(self, asked: list[_Question], held_out: HeldOut) -> dict[int, str]:
-        questions = [each.question for each in asked]
+    def _alone(self, questions: list[Conversation], processor: Processor) -> Iterator[tuple[int, str]]:
+        model = LocalChatModel(self._learner, processor, batch_size=min(len(questions), _MOST_AT_ONCE))
+        for answer in model.answer_all(questions, Sampling(_MAX_TOKENS)):
+            yield answer.index, answer.text
+
+    def _together(self, questions: list[Conversation], processor: Processor) -> Iterator[tuple[int, str]]:
         world = self._run.world
-        return dict(enumerate(answers(self._learner, held_out.processor, questions, world, _MAX_TOKENS_TOGETHER)))
+        return answer_all(self._learner, processor, questions, world, _MOST_AT_ONCE, _MAX_TOKENS_TOGETHER)
 
     @contextmanager
     def _generating(self) -> Iterator[None]:

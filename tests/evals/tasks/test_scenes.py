@@ -204,6 +204,8 @@ def test_metrics(tmp_path: Path) -> None:
             "existence_f1": 100 * 2 * 1 / (2 + 1),  # 1 hit, 2 said, 1 true
             "region_words_f1": 80.0,  # 2 of 2 and 2 of 3 words
             "format": 100 * 5 / 6,
+            "format_short": 100.0,
+            "format_long": 0.0,
         }
     )
     assert scenes.TASK.metrics([]) == {"accuracy": 0}

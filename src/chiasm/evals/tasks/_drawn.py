@@ -9,8 +9,8 @@ Ours throughout. A question says how it wants to be answered (`style`), and is m
 - a region's description: words in common with the reference (F1; characters in Chinese), in no accuracy
 - a long description: only whether it is long; its truth is measured by `caption` and `chair`
 
-`format` is the share of answers as short as the prompt asks, or as long. What is read counts once as all, and once more
-words and numbers apart.
+`format` is the share of answers as short as the prompt asks, or as long; `format_short` and `format_long` are those of
+each. What is read counts once as all, and once more words and numbers apart.
 """
 
 from __future__ import annotations
@@ -257,7 +257,9 @@ def _metrics(marks: Sequence[Mark]) -> dict[str, float]:
     regions = [mark.value for mark in marks if _truth(mark).style == "region"]
     if regions:
         metrics["region_words_f1"] = percent(sum(regions), len(regions))
-    obeyed = [mark.detail["obeyed"] for mark in marks if mark.detail["obeyed"] is not None]
-    if obeyed:
-        metrics["format"] = percent(obeyed.count(True), len(obeyed))
+    obeyed = [(_truth(mark).style == "long", mark.detail["obeyed"]) for mark in marks]
+    for name, lengths in (("format", (False, True)), ("format_short", (False,)), ("format_long", (True,))):
+        as_asked = [value for is_long, value in obeyed if value is not None and is_long in lengths]
+        if as_asked:
+            metrics[name] = percent(as_asked.count(True), len(as_asked))
     return metrics

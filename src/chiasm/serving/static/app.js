@@ -76,6 +76,7 @@ class Page {
       open: (id) => this.open(id),
       begin: () => this.empty(),
       remove: (id) => this.remove(id),
+      failed: (why) => notice(t("error.export", { why })),
     });
     setUpExport(() => this.talk.conversation, this.gallery);
     this.listen();

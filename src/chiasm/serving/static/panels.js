@@ -9,7 +9,7 @@ import { dataUrl } from "./pictures.js";
 
 const NARROW = "(max-width: 56rem)"; // as in panels.css: the list lies over the conversation
 
-/** The list of conversations. `on`: open(id), remove(id), begin(). */
+/** The list of conversations. `on`: open(id), remove(id), begin(), failed(why). */
 export class History {
   constructor(store, on) {
     Object.assign(this, { store, on });
@@ -53,8 +53,12 @@ export class History {
       const blob = await this.store.picture(id);
       return blob && dataUrl(blob);
     };
-    const pieces = await allAsJson(await this.store.list(), address);
-    download(pieces, fileName({ created: Date.now() }, "all.json"), "application/json");
+    try {
+      const pieces = await allAsJson(await this.store.list(), address);
+      download(pieces, fileName({ created: Date.now() }, "all.json"), "application/json");
+    } catch (error) {
+      this.on.failed(error?.name ?? "");
+    }
   }
 
   async draw(here) {
