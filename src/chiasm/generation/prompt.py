@@ -25,6 +25,11 @@ class Picture:
     num_tiles: int
 
 
+def num_of_pictures(pictures: Iterable[Picture]) -> int:
+    """How many tokens are placeholders of `pictures`."""
+    return sum(picture.end - picture.start for picture in pictures)
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """Ids with every picture's placeholders, and the pictures. `pixels` (tiles, 3, height, width) of all, in order."""
@@ -66,10 +71,12 @@ def num_shared(contents: Sequence[int | str], pictures: Iterable[Picture], seen:
     return shared
 
 
-def room(num_ids: int, pictures: Iterable[Picture], num_positions: int) -> int:
-    """How many tokens an answer may have; raises `UserError` when the prompt alone fills the context."""
+def room(num_ids: int, num_pictures: int, num_positions: int) -> int:
+    """How many tokens an answer may have; raises `UserError` when the prompt alone fills the context.
+
+    Of the prompt's `num_ids` tokens `num_pictures` are those of pictures.
+    """
     if num_ids >= num_positions:
-        num_pictures = sum(picture.end - picture.start for picture in pictures)
         raise UserError(
             f"the conversation takes {num_ids} tokens ({num_pictures} of them pictures) and this model's "
             f"context holds {num_positions}, the answer included. Leave out turns or pictures"

@@ -44,7 +44,8 @@ def answer_all(
         example = processor.encode(questions[index])
         longest = max_tokens
         if bound is not None:
-            longest = min(max_tokens, room(len(example.input_ids), (), bound))
+            num_pictures = int((example.input_ids == processor.image_token_id).sum())
+            longest = min(max_tokens, room(len(example.input_ids), num_pictures, bound))
         return example, longest
 
     attempts = Attempts(questions, encoded)
