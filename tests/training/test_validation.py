@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import chiasm
+from chiasm.backends.local import LocalChatModel
 from chiasm.chat import Sampling
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
@@ -23,6 +24,7 @@ from chiasm.processing.processor import Processor
 from chiasm.training.config import Recipe
 from chiasm.training.features import CacheSettings
 from chiasm.training.metrics import Answered
+from chiasm.training.parallel import Lost, Told
 from chiasm.training.run import run
 from chiasm.training.stopping import Interrupted
 from tests.training import micro, processes
@@ -204,6 +206,20 @@ def test_what_cannot_be_used_is_named_once_and_counted(micro_world: Path, tmp_pa
     assert notes[0].startswith("2 held-out records")
     assert "1 no turns" in notes[0]
     assert "gone" in notes[0]
+
+
+@pytest.mark.parametrize("error", [Told, Lost])
+def test_a_run_that_ends_while_it_answers_ends(
+    micro_world: Path, held_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[UserError]
+) -> None:
+    """What another process has said is no question that could not be answered."""
+
+    def gone(*_: object) -> None:
+        raise error("another one is gone")
+
+    monkeypatch.setattr(LocalChatModel, "answer_all", gone)
+    with pytest.raises(error, match="gone"):
+        run(_validated(micro_world, held_out), tmp_path / "run")
 
 
 def test_held_out_data_of_which_nothing_can_be_used_has_no_loss(micro_world: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from chiasm.generation.cache import GrowingCache
 from chiasm.generation.features import Features
 from chiasm.generation.logits import sharp_logits
 from chiasm.generation.one_by_one import OneByOne
-from chiasm.generation.prompt import Prompt, num_of_pictures, room, runs
+from chiasm.generation.prompt import Prompt, picture_tokens, room, runs
 from chiasm.generation.sampling import Decoding, Likelihood, choose, likelihoods
 from chiasm.generation.scheduler import NUM_IDLE, Event, Scheduler, Stepper, log_likelihood
 from chiasm.generation.trunk import Branch, Finish
@@ -162,7 +162,7 @@ class Engine:
         bound = self.max_positions
         if bound is None:
             return decoding.max_tokens
-        return min(decoding.max_tokens, room(len(prompt.ids), num_of_pictures(prompt.pictures), bound))
+        return min(decoding.max_tokens, room(len(prompt.ids), picture_tokens(prompt.pictures), bound))
 
     def check_fits(self, prompt: Prompt, num_answer: int) -> None:
         """Raise `UserError` unless the context holds `prompt` and an answer of `num_answer` tokens."""

@@ -25,7 +25,7 @@ class Picture:
     num_tiles: int
 
 
-def num_of_pictures(pictures: Iterable[Picture]) -> int:
+def picture_tokens(pictures: Iterable[Picture]) -> int:
     """How many tokens are placeholders of `pictures`."""
     return sum(picture.end - picture.start for picture in pictures)
 
@@ -71,14 +71,14 @@ def num_shared(contents: Sequence[int | str], pictures: Iterable[Picture], seen:
     return shared
 
 
-def room(num_ids: int, num_pictures: int, num_positions: int) -> int:
+def room(num_ids: int, num_picture_tokens: int, num_positions: int) -> int:
     """How many tokens an answer may have; raises `UserError` when the prompt alone fills the context.
 
-    Of the prompt's `num_ids` tokens `num_pictures` are those of pictures.
+    Of the prompt's `num_ids` tokens `num_picture_tokens` are those of pictures.
     """
     if num_ids >= num_positions:
         raise UserError(
-            f"the conversation takes {num_ids} tokens ({num_pictures} of them pictures) and this model's "
+            f"the conversation takes {num_ids} tokens ({num_picture_tokens} of them pictures) and this model's "
             f"context holds {num_positions}, the answer included. Leave out turns or pictures"
         )
     return num_positions - num_ids

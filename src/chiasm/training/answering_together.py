@@ -44,8 +44,8 @@ def answer_all(
         example = processor.encode(questions[index])
         longest = max_tokens
         if bound is not None:
-            num_pictures = int((example.input_ids == processor.image_token_id).sum())
-            longest = min(max_tokens, room(len(example.input_ids), num_pictures, bound))
+            num_of_pictures = sum(layout.num_tokens for layout in example.layouts)
+            longest = min(max_tokens, room(len(example.input_ids), num_of_pictures, bound))
         return example, longest
 
     attempts = Attempts(questions, encoded)

@@ -35,6 +35,10 @@ class Told(UserError):
     """An error that every process of the run has been told: one of them shows it."""
 
 
+class Lost(UserError):
+    """Another process is gone: nothing more can be done together."""
+
+
 class World:
     """Who else takes part: this process is number `rank` of `size`, of which `per_node` share a machine.
 
@@ -118,14 +122,14 @@ class World:
             ):
                 tensor.copy_(total.view_as(tensor))
 
-    def explain(self, error: RuntimeError) -> UserError | None:
+    def explain(self, error: RuntimeError) -> Lost | None:
         """What to say of an error of torch's where it means that another process is gone; None where it does not."""
         return self._lost(error) if isinstance(error, dist.DistError) or "gloo" in str(error) else None
 
-    def _lost(self, error: RuntimeError) -> UserError:
+    def _lost(self, error: RuntimeError) -> Lost:
         found = re.search(r"connection [a-z ]*(by|to) [a-z ]*peer|tim(ed|ing) ?out|timeout", str(error), re.IGNORECASE)
         reason = found[0] if found else str(error).partition("\n")[0][:200]
-        return UserError(
+        return Lost(
             f"process {self.rank} of {self.size} lost another one ({reason}): what that one said, or torchrun says of "
             "it, is the reason. Go on with --resume"
         )

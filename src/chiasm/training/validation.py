@@ -31,7 +31,7 @@ from chiasm.training.answering_together import answer_all
 from chiasm.training.config import Data, Stage, Validation
 from chiasm.training.metrics import Answered, MetricsFile
 from chiasm.training.objectives import Objective
-from chiasm.training.parallel import Told, is_divided
+from chiasm.training.parallel import Lost, Told, is_divided
 from chiasm.training.stepping import in_step, in_turn
 from chiasm.training.waiting import DidNotCome, called
 
@@ -239,7 +239,7 @@ class Validator:
         try:
             for index, text in answering([each.question for each in asked], held_out.processor):
                 texts[index] = text
-        except Told:  # another process ends the run
+        except (Told, Lost):  # the run ends
             raise
         except UserError as error:  # too long for the context, say: no reason to end a run
             self._say(f"held-out questions: {error}")

@@ -26,7 +26,7 @@ from chiasm.checkpoints.json_files import read_json
 from chiasm.checkpoints.manifest import WeightCheck
 from chiasm.conversation import Conversation
 from chiasm.errors import UserError
-from chiasm.generation.prompt import contents_of, num_of_pictures, num_shared, room
+from chiasm.generation.prompt import contents_of, num_shared, picture_tokens, room
 from chiasm.processing.processor import Processor
 from chiasm.processing.token_bytes import TokenBytes
 from chiasm.processing.tokens import PieceTokenizer
@@ -89,7 +89,7 @@ class LightChatModel:
         if sampling.json_schema is not None or sampling.num_likely is not None:
             raise UserError("answers held to a JSON schema, or with likelihoods, need the assistant opened with torch")
         prompt = self._writer.written(conversation, self._album)
-        limit = min(sampling.max_tokens, room(len(prompt.ids), num_of_pictures(prompt.pictures), self.max_positions))
+        limit = min(sampling.max_tokens, room(len(prompt.ids), picture_tokens(prompt.pictures), self.max_positions))
         stops = (*self.processor.stop, *sampling.stop)
         spoken, num_answer = Spoken(self.processor.tokenizer, stops, self._bytes.of), 0
         draw, end_ids = draw_of(sampling), self.processor.end_ids
