@@ -169,8 +169,8 @@ class Scheduler:
             own = branch.num_tokens - len(trunk)
             adds = own + (len(trunk) - place.num_copied if place.is_new else 0)
             takes = trunk.num_needed(own) - (0 if place.is_new else trunk.num_needed())
-            self._evict(self._max_tokens - takes, but=trunk)
-            if self._running and (num_new + adds > STEP_TOKENS or self._num_needed + takes > self._max_tokens):
+            needed = takes + self._evict(self._max_tokens - takes, but=trunk)
+            if self._running and (num_new + adds > STEP_TOKENS or needed > self._max_tokens):
                 passed.append(branch)
                 break
             self._grow(branch, place)
@@ -226,10 +226,10 @@ class Scheduler:
 
     def _give_way(self) -> None:
         """Take slots from the youngest until what the next step adds fits."""
-        self._evict(self._max_tokens)
-        if self._num_needed > self._max_tokens:
-            for trunk in self._trunks:
-                trunk.compact()
+        if self._evict(self._max_tokens) <= self._max_tokens:
+            return
+        for trunk in self._trunks:
+            trunk.compact()
         while len(self._running) > 1 and self._num_needed > self._max_tokens:
             branch = self._running[-1]
             left = branch.trunk
@@ -239,11 +239,16 @@ class Scheduler:
             left.compact()
             self._evict(self._max_tokens)
 
-    def _evict(self, max_held: int, but: Trunk | None = None) -> None:
-        """Drop idle trunks, the longest unused first, until at most `max_held` tokens are held."""
-        idle = sorted((t for t in self._trunks if not t.branches and t is not but), key=lambda t: t.last_used)
-        while idle and (len(idle) > self._num_idle or self._num_needed > max_held):
-            self._trunks.remove(idle.pop(0))
+    def _evict(self, max_held: int, but: Trunk | None = None) -> int:
+        """Drop idle trunks, the longest unused first, until at most `max_held` tokens are held; `_num_needed` then."""
+        needed = self._num_needed
+        idle = [trunk for trunk in self._trunks if not trunk.branches and trunk is not but]
+        if needed > max_held or len(idle) > self._num_idle:
+            idle.sort(key=lambda trunk: trunk.last_used)
+            while idle and (len(idle) > self._num_idle or needed > max_held):
+                needed -= idle[0].num_needed()
+                self._trunks.remove(idle.pop(0))
+        return needed
 
     def _leave(self, branch: Branch) -> None:
         """Take `branch` out of its slot."""

@@ -127,7 +127,7 @@ class Trunk:
     @property
     def num_held(self) -> int:
         """Places there are: those in use, and those kept for the next tokens."""
-        return max(self.used, self._capacity)
+        return max(self._places.used, self._capacity)
 
     def num_needed(self, num_more: int = 0) -> int:
         """Places there will be when all that is new of its branches is held, and `num_more` tokens."""
@@ -203,8 +203,8 @@ class Trunk:
             self._capacity = needed + min(spare, max_spare)
         if len(places.owner) < needed:
             more = needed + needed // 4 - len(places.owner)
-            places.owner = np.pad(places.owner, (0, more), constant_values=GONE)
-            places.position = np.pad(places.position, (0, more))
+            places.owner = np.concatenate([places.owner, np.full(more, GONE, np.int32)])
+            places.position = np.concatenate([places.position, np.zeros(more, np.int32)])
 
     def compact(self) -> None:
         """Give up the places of branches that have left, and those kept for the next tokens."""

@@ -8,6 +8,7 @@ by a user is five letters. This module knows nothing about pictures but that one
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import json
 import unicodedata
@@ -23,6 +24,10 @@ from chiasm.errors import UserError
 from chiasm.templates import Control, Piece, Written
 
 PICTURE = -200  # stands for a picture in ids; the published code's IMAGE_TOKEN_INDEX, never looked up in an embedding
+
+# Ours. A template writes the same few runs around every turn, and a chat asks with its earlier turns again.
+_NUM_KNOWN = 512
+_LONGEST_KNOWN = 500  # characters
 
 
 @dataclass(slots=True)
@@ -72,6 +77,7 @@ class PieceTokenizer:
         self._following = self._opening if joined == state else _literal(joined)
         self._special_ids = frozenset(self.special.values())
         self._fallback_ids = _fallback_ids(self.tokenizer, state["model"])
+        self._known_run = functools.lru_cache(_NUM_KNOWN)(self._run)
 
     def reserving(self, tokens: Iterable[str]) -> Self:
         """The same tokenizer with these added tokens special as well, so that typed text can never become one.
@@ -128,9 +134,7 @@ class PieceTokenizer:
 
     def encode_text(self, text: str, *, opening: bool = True) -> list[int]:
         """Ids of literal text; `opening` as if it began a sequence."""
-        tokens = Tokens()
-        self._encode_run([_Span(text, False)], tokens, opening)
-        return tokens.ids
+        return self._run((_Span(text, False),), opening).ids
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, special tokens left out."""
@@ -143,14 +147,17 @@ class PieceTokenizer:
 
     def _flush(self, run: list[_Span], tokens: Tokens, opening: bool) -> bool:
         """Tokenise what has gathered in `run` and empty it. True while nothing has been written since the opening."""
-        spans = [span for span in run if span.text]
+        spans = tuple(span for span in run if span.text)
         run.clear()
         if not spans:
             return opening
-        self._encode_run(spans, tokens, opening)
+        is_short = sum(len(span.text) for span in spans) <= _LONGEST_KNOWN
+        read = (self._known_run if is_short else self._run)(spans, opening)
+        tokens.add(read.ids, read.trained)
         return False
 
-    def _encode_run(self, spans: list[_Span], tokens: Tokens, opening: bool) -> None:
+    def _run(self, spans: tuple[_Span, ...], opening: bool) -> Tokens:
+        tokens = Tokens()
         text = encodable("".join(span.text for span in spans), "the conversation")
         flags = [span.trained for span in spans for _ in span.text]
         waiting = [(0, len(text))]
@@ -177,6 +184,7 @@ class PieceTokenizer:
                         tokens.add(spelt, [flags[i]] * len(spelt))
                 else:
                     tokens.add([token_id], [flags[min(start, len(flags) - 1)]])
+        return tokens
 
     def _is_typed(self, token_id: int, text: str) -> bool:
         """Whether a vocabulary that looks whole words up took typed `text` for the special token or byte it spells."""
