@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -161,3 +161,48 @@ def test_who_is_lost_does_not_wait_for_ever(stepper: Counting, shared: SharedSte
     stepper.running.clear()
     with pytest.raises(RuntimeError, match="lost"):
         next(answer)
+
+
+def test_steps_that_cannot_be_computed_end_everybody(stepper: Counting) -> None:
+    broken = threading.Event()
+
+    def compute(step: Callable[[], None]) -> None:
+        if broken.is_set():
+            raise RuntimeError("no thread to compute in")
+        step()
+
+    shared = SharedSteps(stepper, compute)
+    answers = [shared.answer(branch(first)) for first in (1, 20)]
+    assert [next(answer) for answer in answers] == [1, 20]
+    broken.set()
+    assert next(answers[0]) == 2  # chosen before
+    for answer in answers:
+        with pytest.raises(RuntimeError, match="no thread"):
+            list(answer)
+    assert shared.num_open == 0
+
+
+def test_who_waits_steps_when_the_one_who_stepped_leaves(shared: SharedSteps, stepper: Counting) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    step = stepper.step
+
+    def slow() -> list[Event]:
+        begun.set()
+        assert go_on.wait(5)
+        return step()
+
+    stepper.step = slow  # type: ignore[method-assign]
+    found: list[int] = []
+    leaving = shared.answer(branch(1, 100))
+    first = threading.Thread(target=lambda: (next(leaving), leaving.close()))
+    first.start()
+    assert begun.wait(5)
+    second = threading.Thread(target=lambda: found.extend(shared.answer(branch(20))))
+    second.start()
+    while len(shared._seats) < 2:
+        time.sleep(0.001)
+    time.sleep(0.02)  # it waits now: the step in which it is not has begun
+    go_on.set()
+    for thread in (first, second):
+        thread.join(10)
+    assert found == [20, 21, 22, 23, 24]

@@ -14,6 +14,7 @@ from chiasm.chat import Delta, Sampling, Usage
 from chiasm.conversation import Conversation, user
 from chiasm.serving import answering
 from chiasm.serving.answering import Answering
+from chiasm.serving.mailbox import Mailbox
 
 
 class Counting(ScriptedChatModel):
@@ -31,7 +32,7 @@ class Counting(ScriptedChatModel):
 
 async def read(threads: ThreadPoolExecutor, model: Counting) -> list[int]:
     """How many pieces had been begun while each of three was being sent."""
-    answer, begun = Answering(threads, model), []
+    answer, begun = Answering(threads, Mailbox(), model), []
     answer.begin(Conversation((user("What?"),)), Sampling())
     try:
         for _ in range(3):
@@ -67,7 +68,7 @@ def test_who_leaves_while_nothing_is_shown_ends_the_answer_at_the_next_token() -
             yield Delta("b", "stop", Usage(1, 0, 2000))
 
     async def left() -> None:
-        answer = Answering(threads, Silent([""]))
+        answer = Answering(threads, Mailbox(), Silent([""]))
         answer.begin(Conversation((user("What?"),)), Sampling())
         first = await answer.next()
         assert first is not None
@@ -85,7 +86,7 @@ def test_who_leaves_before_the_second_piece_is_not_waited_for(monkeypatch: pytes
     model = Counting()
 
     async def left() -> None:
-        answer = Answering(threads, model)
+        answer = Answering(threads, Mailbox(), model)
         answer.begin(Conversation((user("What?"),)), Sampling())
         await answer.next()
         async with asyncio.timeout(10):

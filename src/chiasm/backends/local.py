@@ -287,8 +287,10 @@ class LocalChatModel:
 
     def _computed(self, work: Callable[[], _Made]) -> _Made:
         """What `work` gives; nothing else computes meanwhile."""
+        if self._thread:
+            return self._thread.submit(work).result()
         with self._steps:
-            return self._thread.submit(work).result() if self._thread else work()
+            return work()
 
 
 @dataclass(slots=True)

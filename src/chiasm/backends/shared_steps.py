@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 from chiasm.generation.scheduler import Event, Stepper
 from chiasm.generation.trunk import Branch
@@ -16,20 +17,30 @@ from chiasm.generation.trunk import Branch
 
 @dataclass(eq=False, slots=True)
 class _Seat:
-    """One answer: what was chosen for it and not yet taken, or why there will be nothing more."""
+    """One answer: what was chosen for it and not yet taken, or why there will be nothing more.
+
+    Its reader waits at its own `tokens`, where None is a call to look around: a step wakes nobody without a reason, and
+    those it wakes do not stand in each other's way.
+    """
 
     branch: Branch
-    tokens: deque[int] = field(default_factory=deque)
+    tokens: SimpleQueue[int | None] = field(default_factory=SimpleQueue)
+    waits: bool = False
     ended: bool = False
     error: Exception | None = None
+
+    def give(self, token: int | None) -> None:
+        """Wake the reader, or let it find `token` when it comes."""
+        self.waits = False
+        self.tokens.put(token)
 
 
 class SharedSteps:
     """A stepper between threads. Every step goes through `compute`, which lets nothing else compute meanwhile."""
 
-    def __init__(self, stepper: Stepper, compute: Callable[[Callable[[], list[Event]]], list[Event]]) -> None:
+    def __init__(self, stepper: Stepper, compute: Callable[[Callable[[], None]], None]) -> None:
         self._stepper, self._compute = stepper, compute
-        self._changed = threading.Condition()  # guards all below, and the stepper while nobody steps
+        self._lock = threading.RLock()  # guards all below, and the stepper while nobody steps
         self._seats: dict[Branch, _Seat] = {}
         self._orders: list[Callable[[], None]] = []  # for the stepper, given while somebody stepped
         self._aside: deque[Branch] = deque()  # newcomers of a step that failed: tried one by one
@@ -47,64 +58,87 @@ class SharedSteps:
         step is raised for the prompt that joined in it; those on their way go on.
         """
         seat = _Seat(branch)
-        with self._changed:
+        with self._lock:
             self._seats[branch] = seat
             self._order(lambda: self._stepper.submit(branch))
         try:
             while (token := self._next(seat)) is not None:
                 yield token
         finally:
-            with self._changed:
+            with self._lock:
                 del self._seats[branch]
                 if not seat.ended:
                     self._order(lambda: self._end(branch))
-                self._changed.notify_all()  # somebody else may have to step now
+                self._call()
 
     def _next(self, seat: _Seat) -> int | None:
         while True:
-            with self._changed:
-                while not seat.tokens and not seat.ended and self._stepping:
-                    self._changed.wait()
-                if seat.tokens:
-                    return seat.tokens.popleft()
-                if seat.error is not None:
-                    raise seat.error
-                if seat.ended:
-                    return None
-                self._stepping = True
-            self._step()
+            has_to_step = False
+            with self._lock:
+                if seat.tokens.empty():
+                    if seat.error is not None:
+                        raise seat.error
+                    if seat.ended:
+                        return None
+                    has_to_step = not self._stepping
+                    self._stepping, seat.waits = True, not has_to_step
+            if has_to_step:
+                self._bring_on()
+            elif (token := seat.tokens.get()) is not None:
+                return token
+
+    def _bring_on(self) -> None:
+        """One step for all. Only one thread is here at a time: the one that has set `_stepping`."""
+        try:
+            self._compute(self._step)
+        except Exception as error:  # it was not computed at all
+            self._settle([], error)
 
     def _step(self) -> None:
-        """One step for all. Only one thread is here at a time: the one that has set `_stepping`."""
+        """Where it is computed, it is told: readers wake without waiting for who asked for the step."""
         events: list[Event] = []
         error: Exception | None = None
         try:
-            events = self._compute(self._stepper.step)
+            events = self._stepper.step()
         except Exception as caught:
             error = caught
         finally:
             # An interrupt (Ctrl-C) passes through to whoever steps: to the stepper the step has not happened.
-            with self._changed:
-                self._stepping = False
-                for event in events:
-                    self._tell(event)
-                orders, self._orders = self._orders, []
-                for order in orders:
-                    order()
-                if error is not None:
-                    self._blame(error)
-                elif self._aside:
-                    self._stepper.submit(self._aside.popleft())
-                elif not events and not self._stepper.num_running and not self._stepper.num_waiting:
-                    self._lose()
-                self._changed.notify_all()
+            self._settle(events, error)
+
+    def _settle(self, events: list[Event], error: Exception | None) -> None:
+        """What a step has given, or why it failed; then all that waited for its end."""
+        with self._lock:
+            self._stepping = False
+            for event in events:
+                self._tell(event)
+            orders, self._orders = self._orders, []
+            for order in orders:
+                order()
+            if error is not None:
+                self._blame(error)
+            elif self._aside:
+                self._stepper.submit(self._aside.popleft())
+            elif not events and not self._stepper.num_running and not self._stepper.num_waiting:
+                self._lose()
+            self._call()
 
     def _tell(self, event: Event) -> None:
         seat = self._seats.get(event.branch)
         if seat is not None:
-            if event.token is not None:
-                seat.tokens.append(event.token)
             seat.ended = event.finish is not None
+            if event.token is not None:
+                seat.give(event.token)
+
+    def _call(self) -> None:
+        """Wake those whose answer has ended, and where nobody steps, one of those who wait for it."""
+        waiting = [seat for seat in self._seats.values() if seat.waits]
+        for seat in waiting:
+            if seat.ended:
+                seat.give(None)
+        left = [seat for seat in waiting if seat.waits]
+        if left and not self._stepping:
+            left[0].give(None)
 
     def _blame(self, error: Exception) -> None:
         """End what made a step fail: the newcomer in it; of several, each is tried again by itself; else everybody."""

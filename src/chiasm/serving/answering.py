@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from chiasm.chat import ChatModel, Delta, Sampling
 from chiasm.conversation import Conversation
+from chiasm.serving.mailbox import Mailbox
 
 # Both ours.
 _AHEAD = 64  # pieces a model may be ahead of its reader
@@ -22,9 +23,8 @@ _FIRST_SECONDS = 0.01  # the first piece has to be on its way, ten times over, u
 class Answering:
     """An answer on its way. Read it with `next`; `close` it whatever happens."""
 
-    def __init__(self, threads: ThreadPoolExecutor, model: ChatModel) -> None:
-        self._threads, self._model = threads, model
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, threads: ThreadPoolExecutor, mailbox: Mailbox, model: ChatModel) -> None:
+        self._threads, self._mailbox, self._model = threads, mailbox, model
         self._pieces: asyncio.Queue[Delta | BaseException] = asyncio.Queue()
         self._room = threading.Semaphore(_AHEAD)
         self._closed = threading.Event()
@@ -35,7 +35,7 @@ class Answering:
 
     def begin(self, conversation: Conversation, sampling: Sampling) -> None:
         """Start writing."""
-        self._work = self._loop.run_in_executor(self._threads, self._write, conversation, sampling)
+        self._work = asyncio.get_running_loop().run_in_executor(self._threads, self._write, conversation, sampling)
 
     async def next(self) -> Delta | None:
         """The next piece; None behind the last. Raises what the model raised."""
@@ -86,4 +86,4 @@ class Answering:
     def _tell(self, piece: Delta | BaseException) -> None:
         self._room.acquire()
         if not self._closed.is_set():
-            self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
+            self._mailbox.send(self._pieces.put_nowait, piece)

@@ -28,6 +28,7 @@ from chiasm.serving.asking import Asking, House
 from chiasm.serving.bodies import Bodies
 from chiasm.serving.desk import Desk
 from chiasm.serving.faults import Refused, broken
+from chiasm.serving.mailbox import Mailbox
 from chiasm.serving.metrics import CONTENT_TYPE, Metrics, resident_bytes
 from chiasm.serving.pictures import PictureGuard
 from chiasm.serving.trimming import Trimming
@@ -147,7 +148,7 @@ class Server:
             ThreadPoolExecutor(self._settings.max_running, thread_name_prefix="chiasm-answers") as answers,
             ThreadPoolExecutor(2, thread_name_prefix="chiasm-pictures") as pictures,
         ):
-            self._house.threads, self._house.picture_threads = answers, pictures
+            self._house.mailbox, self._house.threads, self._house.picture_threads = Mailbox(), answers, pictures
             self._house.trimming.begin()
             yield
             self._house.trimming.close()

@@ -26,6 +26,7 @@ from chiasm.serving.bodies import Bodies, ClientGoneError
 from chiasm.serving.bounded_json import read_json
 from chiasm.serving.desk import Desk
 from chiasm.serving.faults import Refused, broken
+from chiasm.serving.mailbox import Mailbox
 from chiasm.serving.metrics import Metrics
 from chiasm.serving.pictures import PictureGuard
 from chiasm.serving.trimming import Trimming
@@ -39,7 +40,7 @@ _GONE = 499  # what nginx writes down for clients that left; nobody receives it
 
 @dataclass
 class House:
-    """What all requests of the model share. The threads come with the app's lifespan."""
+    """What all requests of the model share. Threads and mailbox come with the app's lifespan."""
 
     model: ChatModel
     name: str
@@ -54,6 +55,7 @@ class House:
     check_schema: Callable[[str], None] | None
     look: Callable[[Conversation, str], Looked] | None
     trimming: Trimming
+    mailbox: Mailbox = field(init=False)
     threads: ThreadPoolExecutor = field(init=False)
     picture_threads: ThreadPoolExecutor = field(init=False)
 
@@ -186,7 +188,7 @@ class Asking:
         conversation = await self._opened(asked)
         taking = self._held.enter_async_context(self._house.desk.slot())
         await (taking if self._house.desk.has_free_slot else self._within(taking))
-        answering = Answering(self._house.threads, self._house.model)
+        answering = Answering(self._house.threads, self._house.mailbox, self._house.model)
         self._held.push_async_callback(answering.close)
         answering.begin(conversation, asked.sampling)
         return answering

@@ -12,6 +12,8 @@ from chiasm.chat import Answer, FinishReason, Token, Usage
 
 DONE = b"data: [DONE]\n\n"
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # `json.dumps` would make one for every piece
+
 # What providers may say beside OpenAI's own words.
 _NEVER = -9999.0  # what OpenAI's reference writes for tokens that are next to impossible
 _FINISH: Mapping[FinishReason, str] = {"refusal": "content_filter", "unknown": "stop", "tool_calls": "stop"}
@@ -113,4 +115,4 @@ def _finish(reason: FinishReason) -> str:
 
 
 def _sse(event: Mapping[str, object]) -> bytes:
-    return b"data: " + json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n\n"
+    return b"data: " + _JSON.encode(event).encode("utf-8", "replace") + b"\n\n"
