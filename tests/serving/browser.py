@@ -18,7 +18,8 @@ PATIENCE = 8.0  # seconds until something that should happen on a page is called
 _QUIET = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-extensions --disable-dev-shm-usage --mute-audio "
-    "--force-color-profile=srgb --hide-scrollbars --remote-debugging-pipe"
+    "--force-color-profile=srgb --hide-scrollbars --remote-debugging-pipe "
+    "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
 )
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 

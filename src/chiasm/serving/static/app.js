@@ -72,13 +72,14 @@ class Page {
       notice,
       changed: () => this.count(),
     });
+    const failed = (why) => notice(t("error.export", { why }));
     this.history = new History(store, {
       open: (id) => this.open(id),
       begin: () => this.empty(),
       remove: (id) => this.remove(id),
-      failed: (why) => notice(t("error.export", { why })),
+      failed,
     });
-    setUpExport(() => this.talk.conversation, this.gallery);
+    setUpExport(() => this.talk.conversation, this.gallery, failed);
     this.listen();
   }
 

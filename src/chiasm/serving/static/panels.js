@@ -120,8 +120,8 @@ function download(pieces, name, type) {
   setTimeout(() => URL.revokeObjectURL(address), 10000);
 }
 
-/** Export of the conversation that `current()` gives. */
-export function setUpExport(current, gallery) {
+/** Export of the conversation that `current()` gives; `failed(why)` where that could not be. */
+export function setUpExport(current, gallery, failed) {
   const menu = find("export-menu");
   find("export").addEventListener("click", () => {
     menu.returnValue = "";
@@ -130,8 +130,12 @@ export function setUpExport(current, gallery) {
   menu.addEventListener("click", (event) => event.target === menu && menu.close(""));
   menu.addEventListener("close", async () => {
     const conversation = current();
-    if (menu.returnValue === "json") download([await asJson(conversation, (id) => gallery.dataUrl(id))], fileName(conversation, "json"), "application/json");
-    if (menu.returnValue === "md") download([asMarkdown(conversation, t)], fileName(conversation, "md"), "text/markdown");
+    try {
+      if (menu.returnValue === "json") download([await asJson(conversation, (id) => gallery.dataUrl(id))], fileName(conversation, "json"), "application/json");
+      if (menu.returnValue === "md") download([asMarkdown(conversation, t)], fileName(conversation, "md"), "text/markdown");
+    } catch (error) {
+      failed(error?.name ?? "");
+    }
   });
 }
 
