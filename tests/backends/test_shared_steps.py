@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -182,27 +183,171 @@ def test_steps_that_cannot_be_computed_end_everybody(stepper: Counting) -> None:
     assert shared.num_open == 0
 
 
-def test_who_waits_steps_when_the_one_who_stepped_leaves(shared: SharedSteps, stepper: Counting) -> None:
-    begun, go_on = threading.Event(), threading.Event()
+class Gate:
+    """In place of `step`: the next step waits until it is opened; then it is made, or `events` are what it gave."""
+
+    def __init__(self, stepper: Counting, events: list[Event] | None = None) -> None:
+        self.begun, self.open = threading.Event(), threading.Event()
+        self._step, self._stepper, self._events = stepper.step, stepper, events
+        stepper.step = self  # type: ignore[assignment]
+
+    def __call__(self) -> list[Event]:
+        self._stepper.step = self._step  # type: ignore[method-assign]
+        self.begun.set()
+        assert self.open.wait(5)
+        return self._step() if self._events is None else self._events
+
+
+def apart(read: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    return thread
+
+
+def waits(shared: SharedSteps, asked: Branch) -> None:
+    end = time.monotonic() + 5
+    while asked not in shared._seats or not shared._seats[asked].waits:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_who_waits_steps_when_the_one_who_stepped_reads_no_further(shared: SharedSteps, stepper: Counting) -> None:
+    found: list[int] = []
+    gate, asked = Gate(stepper), branch(20)
+    resting = shared.answer(branch(1, 100))
+    first = apart(lambda: next(resting))
+    assert gate.begun.wait(5)
+    second = apart(lambda: found.extend(shared.answer(asked)))
+    waits(shared, asked)  # for the step after this one, which began without it
+    gate.open.set()
+    for thread in (first, second):
+        thread.join(5)
+    assert found == [20, 21, 22, 23, 24]
+
+
+def test_who_is_called_to_step_and_leaves_calls_another(shared: SharedSteps, stepper: Counting) -> None:
+    class Interrupted:
+        """A queue whose reader gets Ctrl-C as it is called."""
+
+        def __init__(self) -> None:
+            self._queue = SimpleQueue[int | None]()
+            self.put, self.empty = self._queue.put, self._queue.empty
+
+        def get(self) -> int:
+            token = self._queue.get()
+            if token is None:
+                raise KeyboardInterrupt
+            return token
+
+    asked = [branch(first, 100) for first in (1, 20, 40)]
+    answers = [shared.answer(each) for each in asked]
+    assert [next(answer) for answer in answers] == [1, 20, 40]
+    for each, _answer in zip(asked, answers, strict=True):
+        while not shared._seats[each].tokens.empty():
+            shared._seats[each].tokens.get()
+    shared._seats[asked[1]].tokens = Interrupted()  # type: ignore[assignment]
+    gate = Gate(stepper, [Event(asked[0], 2, None)])  # nothing for the others
+    found: list[object] = []
+
+    def interrupted() -> None:
+        try:
+            next(answers[1])
+        except KeyboardInterrupt:
+            found.append("interrupted")
+
+    threads = [apart(lambda: next(answers[0]))]
+    assert gate.begun.wait(5)
+    for read, each in ((interrupted, asked[1]), (lambda: found.append(next(answers[2])), asked[2])):
+        threads.append(apart(read))
+        waits(shared, each)
+    gate.open.set()
+    for thread in threads:
+        thread.join(5)
+    assert found[0] == "interrupted"
+    assert len(found) == 2  # the last one was called, and stepped
+
+
+def test_an_interrupt_before_the_step_leaves_the_others_to_go_on(stepper: Counting) -> None:
+    pressed = threading.Event()
+
+    def compute(step: Callable[[], None]) -> None:
+        if pressed.is_set():
+            pressed.clear()
+            raise KeyboardInterrupt
+        step()
+
+    shared = SharedSteps(stepper, compute)
+    other, answer = shared.answer(branch(20)), shared.answer(branch(1))
+    assert (next(other), next(answer)) == (20, 1)
+    assert next(other) == 21  # of the step in which the second joined
+    pressed.set()
+    with pytest.raises(KeyboardInterrupt):
+        next(other)
+    assert list(answer) == [2, 3, 4, 5]
+
+
+def test_leaving_that_fails_hurts_one_and_no_step_in_progress(stepper: Counting, shared: SharedSteps) -> None:
+    cancel, during = stepper.cancel, list[Branch]()
+    stepping = threading.Event()
+
+    def failing(left: Branch) -> None:
+        if stepping.is_set():
+            during.append(left)
+        stepper.cancel = cancel  # type: ignore[method-assign]
+        raise MemoryError("no room to make it smaller")
+
+    found: dict[int, object] = {}
+
+    def read(first: int) -> None:
+        try:
+            found[first] = list(shared.answer(branch(first, 50)))
+        except MemoryError:
+            found[first] = "failed"
+
+    leaving = shared.answer(branch(1, 100))
+    next(leaving)
+    gate = Gate(stepper)
+    threads = [apart(lambda: read(100))]
+    assert gate.begun.wait(5)
+    threads += [apart(lambda first=first: read(first)) for first in (200, 300)]  # type: ignore[misc]
+    end = time.monotonic() + 5
+    while shared.num_open < 4:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    stepper.cancel = failing  # type: ignore[method-assign]
+    leaving.close()  # an order for the end of this step
     step = stepper.step
 
-    def slow() -> list[Event]:
-        begun.set()
-        assert go_on.wait(5)
-        return step()
+    def marked() -> list[Event]:
+        stepping.set()
+        events = step()
+        stepping.clear()
+        return events
 
-    stepper.step = slow  # type: ignore[method-assign]
-    found: list[int] = []
-    leaving = shared.answer(branch(1, 100))
-    first = threading.Thread(target=lambda: (next(leaving), leaving.close()))
-    first.start()
-    assert begun.wait(5)
-    second = threading.Thread(target=lambda: found.extend(shared.answer(branch(20))))
-    second.start()
-    while len(shared._seats) < 2:
-        time.sleep(0.001)
-    time.sleep(0.02)  # it waits now: the step in which it is not has begun
-    go_on.set()
-    for thread in (first, second):
-        thread.join(10)
-    assert found == [20, 21, 22, 23, 24]
+    stepper.step = marked  # type: ignore[method-assign]
+    gate.open.set()
+    for thread in threads:
+        thread.join(5)
+    assert sorted(map(str, found.values())).count("failed") <= 1
+    assert {first for first, answer in found.items() if answer == list(range(first, first + 50))} >= {200, 300}
+    assert during == []
+
+
+def test_an_answer_that_has_ended_is_not_blamed(stepper: Counting) -> None:
+    broken = threading.Event()
+
+    def compute(step: Callable[[], None]) -> None:
+        if broken.is_set():
+            raise RuntimeError("no thread to compute in")
+        step()
+
+    shared = SharedSteps(stepper, compute)
+    done, answer = shared.answer(branch(1, 2)), shared.answer(branch(20, 9))
+    assert (next(done), next(answer)) == (1, 20)
+    assert next(answer) == 21  # the last of `done` was chosen in the same step, and is not read yet
+    for each in stepper.running:
+        each.trunk = None  # as of those who wait for a slot, or are answered one by one
+    broken.set()
+    with pytest.raises(RuntimeError, match="no thread"):
+        list(answer)
+    assert list(done) == [2]

@@ -1,4 +1,4 @@
-"""The page in a real browser: what comes in by clipboard and camera, ideas for questions, what is copied and exported."""
+"""The page in a real browser: pictures by clipboard and camera, ideas for questions, what is copied and exported."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_a_conversation_is_saved_with_its_pictures_or_as_text(page: Page, api: S
 def test_an_answer_is_copied_as_it_was_written(page: Page, api: ScriptedApi, has_clipboard: bool) -> None:
     api.script = [["**Two** <b>fields</b>\n\n- one"]]
     if has_clipboard:
-        written = "Object.assign(window, { copied: [] }), navigator.clipboard.writeText = async (text) => copied.push(text)"
+        written = "window.copied = []; navigator.clipboard.writeText = async (text) => copied.push(text)"
     else:  # as on a page without https; then the browser's own copying is asked
         written = """window.copied = []; navigator.clipboard.writeText = () => Promise.reject(new Error("no"));
           document.addEventListener("copy", () => copied.push(document.activeElement.value));"""

@@ -287,8 +287,9 @@ class LocalChatModel:
 
     def _computed(self, work: Callable[[], _Made]) -> _Made:
         """What `work` gives; nothing else computes meanwhile."""
-        if self._thread:
-            return self._thread.submit(work).result()
+        return self._thread.submit(self._alone, work).result() if self._thread else self._alone(work)
+
+    def _alone(self, work: Callable[[], _Made]) -> _Made:
         with self._steps:
             return work()
 

@@ -19,8 +19,8 @@ from chiasm.generation.trunk import Branch
 class _Seat:
     """One answer: what was chosen for it and not yet taken, or why there will be nothing more.
 
-    Its reader waits at its own `tokens`, where None is a call to look around: a step wakes nobody without a reason, and
-    those it wakes do not stand in each other's way.
+    Its reader waits at its own `tokens`, where None is a call to look around: so a step wakes those it has something
+    for, and they do not stand in each other's way.
     """
 
     branch: Branch
@@ -89,13 +89,25 @@ class SharedSteps:
 
     def _bring_on(self) -> None:
         """One step for all. Only one thread is here at a time: the one that has set `_stepping`."""
+        begun = False
+
+        def step() -> None:
+            nonlocal begun
+            begun = True
+            self._step()
+
         try:
-            self._compute(self._step)
-        except Exception as error:  # it was not computed at all
-            self._settle([], error)
+            self._compute(step)
+        except BaseException as error:
+            if begun:
+                raise
+            # It never came to be computed: the thread for it has ended, or Ctrl-C came before its turn.
+            self._settle([], error if isinstance(error, Exception) else None)
+            if not isinstance(error, Exception):
+                raise
 
     def _step(self) -> None:
-        """Where it is computed, it is told: readers wake without waiting for who asked for the step."""
+        """Settled where it is computed: readers wake without waiting for who asked for the step."""
         events: list[Event] = []
         error: Exception | None = None
         try:
@@ -110,18 +122,31 @@ class SharedSteps:
         """What a step has given, or why it failed; then all that waited for its end."""
         with self._lock:
             self._stepping = False
-            for event in events:
-                self._tell(event)
-            orders, self._orders = self._orders, []
-            for order in orders:
+            try:
+                for event in events:
+                    self._tell(event)
+                failed = self._carry_out()
+                if error is not None:
+                    self._blame(error)
+                elif self._aside:
+                    self._stepper.submit(self._aside.popleft())
+                elif not events and not self._stepper.num_running and not self._stepper.num_waiting:
+                    self._lose()
+            finally:
+                self._call()
+            if failed is not None:
+                raise failed
+
+    def _carry_out(self) -> Exception | None:
+        """All that was ordered while somebody stepped; what has failed of it, which is nothing to the others."""
+        failed: Exception | None = None
+        orders, self._orders = self._orders, []
+        for order in orders:
+            try:
                 order()
-            if error is not None:
-                self._blame(error)
-            elif self._aside:
-                self._stepper.submit(self._aside.popleft())
-            elif not events and not self._stepper.num_running and not self._stepper.num_waiting:
-                self._lose()
-            self._call()
+            except Exception as caught:
+                failed = caught
+        return failed
 
     def _tell(self, event: Event) -> None:
         seat = self._seats.get(event.branch)
@@ -132,7 +157,7 @@ class SharedSteps:
 
     def _call(self) -> None:
         """Wake those whose answer has ended, and where nobody steps, one of those who wait for it."""
-        waiting = [seat for seat in self._seats.values() if seat.waits]
+        waiting = [seat for seat in list(self._seats.values()) if seat.waits]
         for seat in waiting:
             if seat.ended:
                 seat.give(None)
@@ -142,7 +167,8 @@ class SharedSteps:
 
     def _blame(self, error: Exception) -> None:
         """End what made a step fail: the newcomer in it; of several, each is tried again by itself; else everybody."""
-        taking_part = [branch for branch in self._seats if branch.trunk is not None]
+        open_ones = [branch for branch, seat in self._seats.items() if not seat.ended]
+        taking_part = [branch for branch in open_ones if branch.trunk is not None]
         new = [branch for branch in taking_part if not branch.has_run]
         if len(new) > 1:
             for branch in new:
@@ -150,7 +176,7 @@ class SharedSteps:
             self._aside.extend(new[1:])
             self._stepper.submit(new[0])
             return
-        for branch in new or taking_part or list(self._seats)[:1]:  # the last: one by one, the oldest has its turn
+        for branch in new or taking_part or open_ones[:1]:  # the last: one by one, the oldest has its turn
             self._stepper.cancel(branch)
             seat = self._seats[branch]
             seat.ended, seat.error = True, error

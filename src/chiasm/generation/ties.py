@@ -31,8 +31,8 @@ def settled(model: Llava, answers: Sequence[tuple[Prompt, Sequence[int]]], logit
     """
     if model.dtype != torch.float32 or torch.is_autocast_enabled(model.device.type):
         return logits_BV
-    likely_B2 = logits_BV.topk(min(2, logits_BV.shape[-1])).values.tolist()
-    close = [row for row, likely in enumerate(likely_B2) if likely[0] - likely[-1] < _CLOSE]
+    likeliest: list[list[float]] = logits_BV.topk(min(2, logits_BV.shape[-1])).values.tolist()
+    close = [row for row, likely in enumerate(likeliest) if likely[0] - likely[-1] < _CLOSE]
     if close:
         logits_BV = logits_BV.clone()
     for row in close:

@@ -26,7 +26,11 @@ class Mailbox:
         self._letters.append(lambda: take(thing))
         if not self._is_rung:
             self._is_rung = True
-            self._loop.call_soon_threadsafe(self._empty)
+            try:
+                self._loop.call_soon_threadsafe(self._empty)
+            except RuntimeError:  # the loop is closed: the next to send should hear it, too
+                self._is_rung = False
+                raise
 
     def _empty(self) -> None:
         self._is_rung = False  # before it is emptied: what comes from here on is either seen or rings again
