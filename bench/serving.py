@@ -21,6 +21,7 @@ import argparse
 import base64
 import http.client
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -45,6 +46,8 @@ from bench.served import NAME, TOWERS, random_weights, serve
 
 NUM_ASKED = 500  # requests whose answers alone are known
 SIZES = ((336, 336), (640, 480), (96, 300))
+# What second questions are about, of several lengths, as people ask.
+THINGS = ("it", "the dog", "the cup on the table", "the umbrella of the person in the middle", "the car on the left")
 
 
 def picture(seed: int) -> str:
@@ -226,9 +229,10 @@ def second_question(port: int, runs: int, photographs: Path | None) -> None:
         ]
     for kind, urls in kinds.items():
         pairs = []
-        for url in urls:
+        for url, things in zip(urls, itertools.cycle(itertools.permutations(THINGS))):
+            questions = f"What is beside {things[0]}?", f"And what colour has {things[1]}?"
             with _connected(port) as client:
-                heard = [ask(client, request(url, text, 4)) for text in ("What is this?", "And what colour is it?")]
+                heard = [ask(client, request(url, text, 4)) for text in questions]
             assert all(each.is_whole for each in heard), heard
             first, second = (each.seconds_to_first for each in heard)
             pairs.append((second / first, first, second))

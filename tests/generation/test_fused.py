@@ -11,9 +11,10 @@ from torch import nn
 from chiasm.generation import fused
 from chiasm.generation.engine import Engine
 from chiasm.generation.looking import attention_to_pictures
+from chiasm.generation.prompt import Prompt
 from chiasm.generation.sampling import Decoding
 from chiasm.models.llava import Llava
-from chiasm.models.onednn import lay_out
+from chiasm.models.onednn import OneDNNLinear, lay_out
 from tests.generation.test_scheduler import FAMILIES, SHAPE, mixed
 from tests.generation.tiny import LANGUAGE, NUM_PATCHES, ours, prompt
 
@@ -68,6 +69,11 @@ def wandering(language: dict[str, Any]) -> Llava:
     return model
 
 
+def prompts_of_lengths() -> list[Prompt]:
+    """Of 1 to 96 tokens, which have nothing in common."""
+    return [prompt([(7 * length + 3 * i) % 50 + 1 for i in range(length)]) for length in range(1, 97)]
+
+
 def answers(model: Llava) -> dict[int, list[int]]:
     return {each.index: each.ids for each in Engine(model).generate(mixed(24), GREEDY, num_slots=5)}
 
@@ -110,6 +116,24 @@ def test_every_step_takes_the_fewer_operations(monkeypatch: pytest.MonkeyPatch) 
     (answer,) = engine.generate([prompt([1, 5, 9, 7])], GREEDY)
     # Of the prompt only the last row goes through the last layer to its end.
     assert decoded == [(4, 1)] + [(1, 1)] * len(answer.ids[1:])
+
+
+def test_prompts_of_many_lengths_need_kernels_for_few_numbers_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [step.ids for step in Engine(ours()).generate(prompts_of_lengths(), GREEDY, num_slots=1)]
+    model = ours()
+    engine = Engine(model)
+    assert fused.take_over(model.language_model)
+    assert lay_out(model)
+    seen, forward = set[int](), OneDNNLinear.forward
+
+    def told(layer: OneDNNLinear, x: torch.Tensor) -> torch.Tensor:
+        seen.add(x[..., 0].numel())
+        return forward(layer, x)
+
+    monkeypatch.setattr(OneDNNLinear, "forward", told)
+    found = [step.ids for step in engine.generate(prompts_of_lengths(), GREEDY, num_slots=1)]
+    assert found == expected
+    assert len(seen) <= 24  # of 96 lengths
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -14,7 +14,7 @@ from chiasm.models import language, onednn
 from chiasm.models.config import LlavaConfig
 from chiasm.models.device import computes_bfloat16
 from chiasm.models.llava import Llava
-from chiasm.models.onednn import OneDNNLinear, lay_out
+from chiasm.models.onednn import OneDNNLinear, lay_out, rounded
 
 _DTYPES = [torch.float32] + ([torch.bfloat16] if computes_bfloat16() else [])
 _VISION = {"model_type": "clip_vision_model", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
@@ -41,6 +41,13 @@ def test_a_layer_laid_out_computes_what_the_plain_one_does(
         torch.testing.assert_close(laid_out(x), layer(x))
         torch.testing.assert_close(laid_out(x.transpose(0, -1).contiguous().transpose(0, -1)), layer(x))
     assert torch.equal(laid_out.weight, layer.weight)
+
+
+def test_rows_are_rounded_up_by_a_quarter_at_most() -> None:
+    found = {rows: rounded(rows) for rows in range(1, 3000)}
+    assert all(rows <= more < max(rows + 1, 1.25 * rows) for rows, more in found.items())
+    assert [found[rows] for rows in (1, 7, 8, 9, 13, 33, 64, 65, 210)] == [1, 7, 8, 10, 14, 40, 64, 80, 224]
+    assert len({more for rows, more in found.items() if rows <= 64}) == 8 + 3 * 4
 
 
 @pytest.mark.parametrize("dtype", _DTYPES)

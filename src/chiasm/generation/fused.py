@@ -23,6 +23,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 from chiasm.generation.attention import NAME, STEP, Step
 from chiasm.generation.cache import layer_kinds
 from chiasm.models import language
+from chiasm.models.onednn import OneDNNLinear, rounded
 
 # Of the rotations transformers knows: the others stretch with the longest position there has been.
 _FIXED_ROTATIONS = ("default", "linear", "llama3", "yarn")
@@ -137,14 +138,17 @@ def _hidden(
 
     Half a head is turned by the other half: x cos + (-b, a) sin for x = (a, b), `roll` being the swap.
     """
-    wanted = step.wanted if 0 < len(step.wanted) < x.shape[1] else None
+    num_rows = x.shape[1]
+    wanted = step.wanted if 0 < len(step.wanted) < num_rows else None
     cos, sin = turns.at(x, position_ids, step.longest)
     width = cos.shape[-1]
     last = len(decoder.layers) - 1
+    empty = rounded(num_rows) - num_rows if isinstance(decoder.layers[0].mlp.down_proj, OneDNNLinear) else 0
+    x = F.pad(x, (0, 0, 0, empty))
     for index, block in enumerate(decoder.layers):
         attention, mlp = block.self_attn, block.mlp
         heads = _product(_normed(x, block.input_layernorm), attention.q_proj, attention.k_proj, attention.v_proj)
-        heads = heads.view(1, x.shape[1], -1, width)
+        heads = heads[:, :num_rows].view(1, num_rows, -1, width)
         num_keys = heads.shape[2] // (attention.num_key_value_groups + 2)  # and as many values
         turned, values = heads[:, :, :-num_keys], heads[:, :, -num_keys:]
         turned = (turned * cos).addcmul_(turned.roll(width // 2, -1), sin)
@@ -155,10 +159,12 @@ def _hidden(
         attended = attended.flatten(2)
         if wanted is not None and index == last:  # from here on each row is by itself
             x, attended = x[:, wanted], attended[:, wanted]
+        else:
+            attended = F.pad(attended, (0, 0, 0, empty))
         x = x + attention.o_proj(attended)
         gate, up = _product(_normed(x, block.post_attention_layernorm), mlp.gate_proj, mlp.up_proj).chunk(2, -1)
         x = x + mlp.down_proj(mlp.act_fn(gate) * up)
-    return _normed(x, decoder.norm)
+    return _normed(x if wanted else x[:, :num_rows], decoder.norm)
 
 
 def _normed(x: torch.Tensor, norm: Any) -> torch.Tensor:
