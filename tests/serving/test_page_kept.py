@@ -80,7 +80,7 @@ def test_an_idea_fills_the_field_and_is_sent_as_it_stands(page: Page, api: Scrip
 
 def test_a_picture_from_the_camera_is_asked_about(page: Page, api: ScriptedApi) -> None:
     page.click("#capture")
-    page.wait("document.querySelector('#camera').open && document.querySelector('#camera-view').videoWidth > 0")
+    page.wait("document.querySelector('#camera').open && document.querySelector('#camera-view').currentTime > 0.2")
     page.click("#camera-shoot")
     page.wait("document.querySelectorAll('#drafts li').length === 1")
     assert page.run("[document.querySelector('#camera').open, document.querySelector('#camera-view').srcObject]") == [

@@ -29,7 +29,7 @@ export class Camera {
 
   shoot() {
     const view = find("camera-view");
-    if (!view.videoWidth) return;
+    if (view.readyState < HTMLMediaElement.HAVE_CURRENT_DATA) return; // its size is known before anything is seen
     const canvas = document.createElement("canvas");
     canvas.width = view.videoWidth;
     canvas.height = view.videoHeight;
