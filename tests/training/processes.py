@@ -48,7 +48,7 @@ class Job:
 def as_torchrun(command: list[str], size: int) -> list[subprocess.Popen[str]]:
     """`command` in so many processes that are told of each other as torchrun tells them."""
     common = {"WORLD_SIZE": f"{size}", "LOCAL_WORLD_SIZE": f"{size}"}
-    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{_free_port()}"}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": f"{free_port()}"}
     return [
         subprocess.Popen(
             command,
@@ -86,7 +86,7 @@ def start(groups: list[tuple[int, list[Job]]], folder: Path) -> list[list[list[d
     return told
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -102,7 +102,7 @@ def main(folder: Path) -> None:
 
     assert chiasm.training.run
     for number, (size, jobs) in enumerate(json.loads((folder / "jobs.json").read_text())):
-        port = str(_free_port())
+        port = str(free_port())
         place = {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "MASTER_PORT": port}
         children = []
         for rank in range(size):

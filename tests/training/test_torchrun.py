@@ -1,0 +1,36 @@
+"""torchrun itself starts the command, as the documentation has it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chiasm.training.run import run
+from tests.training import micro
+from tests.training.processes import ENVIRONMENT, ROOT, free_port
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_two_processes_of_torchrun_come_to_the_bits_of_one(micro_world: Path, tmp_path: Path) -> None:
+    """A micro-batch a process, as in one process with two."""
+    recipe = micro.recipe(micro_world, "stages.align.micro_batch_size=2", "stages.align.steps=4", stages=("align",))
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", free_port()]
+    train = ["chiasm", "train", str(tmp_path / "recipe.yaml"), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    done = subprocess.run(
+        [*map(str, torchrun), "-m", *train],
+        env=ENVIRONMENT,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    run(recipe, tmp_path / "alone")
+    assert len(micro.metrics(tmp_path / "run")) == 4
+    assert micro.weights(tmp_path / "run") == micro.weights(tmp_path / "alone")
