@@ -102,12 +102,13 @@ class Block:
     def mask(self, window: int | None, like: torch.Tensor, repeats: int) -> torch.Tensor | None:
         """0 where a key is seen, -inf elsewhere: (R * N, S); None where all are seen. Made once a step."""
         if (window, repeats) not in self.masks:
-            seen = self.trunk.visible(self.places, window)
-            if bool(seen.all()):
-                self.masks[window, repeats] = None
-            else:
-                mask = torch.where(seen, 0.0, -torch.inf).to(like.dtype)
-                self.masks[window, repeats] = (mask if repeats == 1 else mask.repeat(repeats, 1)).to(like.device)
+            self.masks[window, repeats] = None
+            if not self.trunk.sees_all(self.places, window):
+                seen = self.trunk.visible(self.places, window)
+                if not bool(seen.all()):
+                    mask = torch.where(seen, 0.0, -torch.inf).to(like.dtype)
+                    mask = mask if repeats == 1 else mask.repeat(repeats, 1)
+                    self.masks[window, repeats] = mask.to(like.device)
         return self.masks[window, repeats]
 
 
@@ -170,6 +171,8 @@ def _folded(
     bfloat16 that takes a seventh of the time of SDPA's own `enable_gqa` for one query.
     """
     batch, num_heads, num_queries, width = query.shape
+    if num_heads == keys.shape[1]:
+        return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=scaling).transpose(1, 2)
     folded = query.reshape(batch, keys.shape[1], -1, width)
     x = F.scaled_dot_product_attention(folded, keys, values, attn_mask=mask, scale=scaling)
     return x.reshape(batch, num_heads, num_queries, x.shape[3]).transpose(1, 2)

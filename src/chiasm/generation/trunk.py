@@ -113,6 +113,7 @@ class Trunk:
         self.last_used = 0
         self._capacity = 0
         self._numbers = 0
+        self._is_alone = True  # all places that are not shared are of one branch
         owner, position = np.full(length, SHARED, np.int32), np.arange(length, dtype=np.int32)
         self._places = _Places({}, {}, owner, position, used=length)
 
@@ -148,6 +149,7 @@ class Trunk:
     def add(self, branch: Branch) -> None:
         """`branch` grows from here."""
         self._numbers += 1
+        self._is_alone = not self.branches and self.used == len(self)
         branch.trunk, branch.number, branch.num_computed = self, self._numbers, 0
         self.branches.append(branch)
 
@@ -234,6 +236,10 @@ class Trunk:
         """Say whose the next free places will be; they count after `commit`."""
         new = slice(self.used, self.used + len(owners))
         self._places.owner[new], self._places.position[new] = owners, positions
+
+    def sees_all(self, query: slice, window: int | None) -> bool:
+        """Whether `visible` need not be asked: one place, of the only branch there has been since all had left."""
+        return self._is_alone and window is None and query.stop - query.start == 1
 
     def visible(self, query: slice, window: int | None) -> torch.Tensor:
         """Which of the places up to the last of `query` each place of `query` sees: bool (T, S).
