@@ -164,7 +164,8 @@ def test_who_is_lost_does_not_wait_for_ever(stepper: Counting, shared: SharedSte
         next(answer)
 
 
-def test_steps_that_cannot_be_computed_end_everybody(stepper: Counting) -> None:
+def breakable(stepper: Counting) -> tuple[SharedSteps, threading.Event]:
+    """Once the event is set, no step can be computed any more."""
     broken = threading.Event()
 
     def compute(step: Callable[[], None]) -> None:
@@ -172,7 +173,11 @@ def test_steps_that_cannot_be_computed_end_everybody(stepper: Counting) -> None:
             raise RuntimeError("no thread to compute in")
         step()
 
-    shared = SharedSteps(stepper, compute)
+    return SharedSteps(stepper, compute), broken
+
+
+def test_steps_that_cannot_be_computed_end_everybody(stepper: Counting) -> None:
+    shared, broken = breakable(stepper)
     answers = [shared.answer(branch(first)) for first in (1, 20)]
     assert [next(answer) for answer in answers] == [1, 20]
     broken.set()
@@ -242,7 +247,7 @@ def test_who_is_called_to_step_and_leaves_calls_another(shared: SharedSteps, ste
     asked = [branch(first, 100) for first in (1, 20, 40)]
     answers = [shared.answer(each) for each in asked]
     assert [next(answer) for answer in answers] == [1, 20, 40]
-    for each, _answer in zip(asked, answers, strict=True):
+    for each in asked:
         while not shared._seats[each].tokens.empty():
             shared._seats[each].tokens.get()
     shared._seats[asked[1]].tokens = Interrupted()  # type: ignore[assignment]
@@ -313,14 +318,7 @@ def test_leaving_that_fails_is_heard_by_one_and_the_others_go_on(stepper: Counti
 
 
 def test_an_answer_that_has_ended_is_not_blamed(stepper: Counting) -> None:
-    broken = threading.Event()
-
-    def compute(step: Callable[[], None]) -> None:
-        if broken.is_set():
-            raise RuntimeError("no thread to compute in")
-        step()
-
-    shared = SharedSteps(stepper, compute)
+    shared, broken = breakable(stepper)
     done, answer = shared.answer(branch(1, 2)), shared.answer(branch(20, 9))
     assert (next(done), next(answer)) == (1, 20)
     assert next(answer) == 21  # the last of `done` was chosen in the same step, and is not read yet

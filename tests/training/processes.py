@@ -69,21 +69,20 @@ def start(groups: list[tuple[int, list[Job]]], folder: Path) -> list[list[list[d
     """
     folder.mkdir(exist_ok=True)
     (folder / "jobs.json").write_text(json.dumps([(size, [asdict(job) for job in jobs]) for size, jobs in groups]))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.training.processes", str(folder)],
-        env={**ENVIRONMENT, "MASTER_ADDR": "127.0.0.1"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    done = ended([sys.executable, "-m", "tests.training.processes", str(folder)], timeout=240)
     assert done.returncode == 0, done.stderr
     told = []
     for number, (size, _) in enumerate(groups):
         by_rank = [json.loads((folder / f"told.{number}.{rank}.json").read_text()) for rank in range(size)]
         told.append([list(of_job) for of_job in zip(*by_rank, strict=True)])
     return told
+
+
+def ended(command: list[str], timeout: float) -> subprocess.CompletedProcess[str]:
+    """`command` in a process of its own, run to its end, however it ended."""
+    return subprocess.run(
+        command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
+    )
 
 
 def free_port() -> int:
@@ -108,7 +107,7 @@ def main(folder: Path) -> None:
         for rank in range(size):
             child = os.fork()
             if not child:
-                os.environ |= {**place, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+                os.environ |= {**place, "MASTER_ADDR": "127.0.0.1", "RANK": str(rank), "LOCAL_RANK": str(rank)}
                 _one([Job(**values) for values in jobs], folder / f"told.{number}.{rank}.json")
             children.append(child)
         if any(os.waitpid(child, 0)[1] for child in children):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -26,7 +25,7 @@ from chiasm.training.stopping import Interrupted
 from chiasm.training.waiting import called
 from tests.training import micro
 from tests.training.hanging import reader
-from tests.training.processes import ENVIRONMENT, ROOT, as_torchrun
+from tests.training.processes import as_torchrun, ended
 
 
 @pytest.fixture(autouse=True)
@@ -89,15 +88,7 @@ def test_a_picture_that_never_comes_ends_the_program(micro_world: Path, tmp_path
     record, folder = _shown(micro_world, 8, 9, 10, 11), tmp_path / "run"
     recipe = _recipe(micro_world)
     (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
-    done = subprocess.run(
-        _command(record, str(tmp_path / "recipe.yaml"), "--out", str(folder)),
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-        cwd=ROOT,
-        timeout=100,
-        check=False,
-    )
+    done = ended(_command(record, str(tmp_path / "recipe.yaml"), "--out", str(folder)), timeout=100)
     assert done.returncode == 1, done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"error: sample '{record['id']}' (number ")

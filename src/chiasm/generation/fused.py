@@ -144,7 +144,8 @@ def _hidden(
     width = cos.shape[-1]
     last = len(decoder.layers) - 1
     empty = rounded(num_rows) - num_rows if isinstance(decoder.layers[0].mlp.down_proj, OneDNNLinear) else 0
-    x = F.pad(x, (0, 0, 0, empty))
+    if empty:
+        x = F.pad(x, (0, 0, 0, empty))
     for index, block in enumerate(decoder.layers):
         attention, mlp = block.self_attn, block.mlp
         heads = _product(_normed(x, block.input_layernorm), attention.q_proj, attention.k_proj, attention.v_proj)
@@ -159,7 +160,7 @@ def _hidden(
         attended = attended.flatten(2)
         if wanted is not None and index == last:  # from here on each row is by itself
             x, attended = x[:, wanted], attended[:, wanted]
-        else:
+        elif empty:
             attended = F.pad(attended, (0, 0, 0, empty))
         x = x + attention.o_proj(attended)
         gate, up = _product(_normed(x, block.post_attention_layernorm), mlp.gate_proj, mlp.up_proj).chunk(2, -1)
