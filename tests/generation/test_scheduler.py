@@ -87,9 +87,14 @@ def scheduler(engine: Engine, max_tokens: int = 10_000, num_slots: int = 32) -> 
 
 
 def num_places(stepper: Scheduler) -> int:
-    """Tokens there is memory for, read off the buffers."""
-    layers = [trunk._places.keys.values() for trunk in stepper._trunks]
-    return sum(max((keys.shape[2] for keys in each), default=0) for each in layers)
+    """Tokens there is memory for, read off the buffers; those that trunks share count once."""
+    layers: dict[int, dict[int, int]] = {}
+    for trunk in stepper._trunks:
+        for layer, keys in trunk._places.keys.items():
+            storage = keys.untyped_storage()
+            num_tokens = storage.nbytes() // (keys.itemsize * keys.shape[1] * keys.shape[3])
+            layers.setdefault(layer, {})[storage.data_ptr()] = num_tokens
+    return max((sum(each.values()) for each in layers.values()), default=0)
 
 
 def drain(stepper: Scheduler) -> list[Event]:

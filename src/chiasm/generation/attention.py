@@ -3,7 +3,8 @@
 Registered with transformers as an attention function, so that every family that goes through its interface works. Where
 no step is handed along it is transformers' own SDPA: training and plain `forward` see no difference.
 
-Shapes: T tokens of the row, H query heads, G key-value heads, R = H / G, N queries of a block, S keys, K head width.
+Shapes: T tokens of the row, H query heads, G key-value heads, R = H / G, N queries of a block, M members of a batch,
+S keys, K head width.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from chiasm.generation.batch import Batch
 from chiasm.generation.cache import layer_kinds
 from chiasm.generation.trunk import Trunk
 
@@ -111,6 +113,63 @@ class Block:
                     self.masks[window, repeats] = mask.to(like.device)
         return self.masks[window, repeats]
 
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scaling: float | None,
+        window: int | None,
+    ) -> torch.Tensor:
+        """As `Step.attend`, with the rows of the block alone."""
+        self.trunk.write(layer, self.places.start, key, value)
+        keys, values = self.trunk.held(layer, self.places.stop)
+        repeats = query.shape[1] // keys.shape[1]
+        if not self.is_causal or window is not None:
+            return _folded(query, keys, values, self.mask(window, query, repeats), scaling)
+        x = F.scaled_dot_product_attention(query, keys, values, is_causal=True, scale=scaling, enable_gqa=repeats > 1)
+        return x.transpose(1, 2)
+
+
+@dataclass(slots=True)
+class Abreast:
+    """A token of each member of a batch, which go through one call: `rows` of the step, in the order of the slots.
+
+    `places`: where each member's token goes; it sees all places before.
+    """
+
+    batch: Batch
+    rows: slice
+    places: Sequence[int]
+    _at: torch.Tensor | None = None
+    _masks: dict[int | None, torch.Tensor] = field(default_factory=dict)
+
+    def attend(
+        self,
+        layer: int,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        scaling: float | None,
+        window: int | None,
+    ) -> torch.Tensor:
+        """As `Step.attend`, with the rows of the block alone."""
+        if self._at is None:
+            self._at = torch.tensor(self.places, device=query.device)
+        self.batch.write(layer, self._at, key[0].transpose(0, 1), value[0].transpose(0, 1))
+        keys, values = self.batch.held(layer, len(self.places), max(self.places) + 1)
+        x = _folded(query.transpose(0, 2), keys, values, self._mask(window, self._at, query), scaling)
+        return x.transpose(0, 1)
+
+    def _mask(self, window: int | None, places: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        """0 where a key is seen, -inf elsewhere: (M, 1, 1, S). Made once a step."""
+        if window not in self._masks:
+            before = places[:, None] - torch.arange(max(self.places) + 1, device=like.device)
+            seen = before >= 0 if window is None else (before >= 0) & (before < window)
+            self._masks[window] = torch.where(seen, 0.0, -torch.inf).to(like.dtype)[:, None, None]
+        return self._masks[window]
+
 
 @dataclass(slots=True)
 class Step:
@@ -119,7 +178,7 @@ class Step:
     `wanted`: the rows whose hidden states are asked for, all where it names none.
     """
 
-    blocks: Sequence[Block]
+    blocks: Sequence[Block | Abreast]
     longest: int  # positions of the step are below it
     wanted: Sequence[int] = ()
     num_layers: int = 0
@@ -139,33 +198,16 @@ class Step:
             window = None
         parts = []
         for block in self.blocks:
-            rows, trunk = block.rows, block.trunk
-            trunk.write(layer, block.places.start, key[:, :, rows], value[:, :, rows])
-            keys, values = trunk.held(layer, block.places.stop)
-            parts.append(_block_attention(query[:, :, rows], keys, values, block, scaling, window))
+            q, k, v = (x[:, :, block.rows] for x in (query, key, value))
+            parts.append(block.attend(layer, q, k, v, scaling, window))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
-
-
-def _block_attention(
-    query: torch.Tensor,
-    keys: torch.Tensor,
-    values: torch.Tensor,
-    block: Block,
-    scaling: float | None,
-    window: int | None,
-) -> torch.Tensor:
-    """query (1, H, N, K), keys and values (1, G, S, K) -> (1, N, H, K)."""
-    repeats = query.shape[1] // keys.shape[1]
-    if not block.is_causal or window is not None:
-        return _folded(query, keys, values, block.mask(window, query, repeats), scaling)
-    x = F.scaled_dot_product_attention(query, keys, values, is_causal=True, scale=scaling, enable_gqa=repeats > 1)
-    return x.transpose(1, 2)
 
 
 def _folded(
     query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None, scaling: float | None
 ) -> torch.Tensor:
-    """query (B, H, N, K), keys and values (B, G, S, K), mask (R * N, S) or None -> (B, N, H, K).
+    """query (B, H, N, K), keys and values (B, G, S, K), mask (R * N, S), or one that can be
+    expanded to (B, G, R * N, S), or None -> (B, N, H, K).
 
     The heads that share keys become more queries of one head: no kernel has to repeat keys for them. On a CPU in
     bfloat16 that takes a seventh of the time of SDPA's own `enable_gqa` for one query.

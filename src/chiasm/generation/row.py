@@ -7,12 +7,14 @@ Shapes: T tokens of the row, D language width, P tokens of a picture, R rows who
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
-from chiasm.generation.attention import STEP, Block, Step
+from chiasm.generation.attention import STEP, Abreast, Block, Step
+from chiasm.generation.batch import Batch
 from chiasm.generation.features import Features
 from chiasm.generation.logits import sharp_logits
 from chiasm.generation.prompt import Picture, Prompt
@@ -46,7 +48,7 @@ class Row:
     positions: list[int] = field(default_factory=list)
     wanted: list[int] = field(default_factory=list)
     branches: list[Branch] = field(default_factory=list)
-    _blocks: list[Block] = field(default_factory=list)
+    _blocks: list[Block | Abreast] = field(default_factory=list)
     _shown: list[_Shown] = field(default_factory=list)
     _grown: list[tuple[Trunk, int]] = field(default_factory=list)
 
@@ -55,6 +57,28 @@ class Row:
 
         Where the room grows, at most `max_spare` places are kept for later tokens.
         """
+        begin, start = self._write_down(trunk, max_spare)
+        self._attend(trunk, begin, start)
+
+    def add_batch(self, batch: Batch, members: Sequence[Trunk]) -> None:
+        """The new token of each of `members`, who lodge in the first slots of `batch`, in this order."""
+        begin, places = len(self.ids), [trunk.used for trunk in members]
+        for trunk in members:
+            self._write_down(trunk, 0)
+        self._blocks.append(Abreast(batch, slice(begin, len(self.ids)), places))
+
+    def commit(self) -> None:
+        """What this row wrote into its trunks counts."""
+        for trunk, used in self._grown:
+            trunk.commit(used)
+
+    def logits(self, model: Llava, features: Features) -> torch.Tensor:
+        """Logits (R, V) of the wanted rows. Call it in inference mode."""
+        x_RD = self._decoded(model, self._embedded(model, features))
+        return torch.cat([sharp_logits(model, some) for some in torch.split(x_RD, _LOGITS_AT_ONCE)])
+
+    def _write_down(self, trunk: Trunk, max_spare: int) -> tuple[int, int]:
+        """What is new of `trunk` and of its branches: the first row of each."""
         num_own = sum(branch.num_new for branch in trunk.branches)
         trunk.make_room(num_own, max_spare)
         begin = len(self.ids)
@@ -70,18 +94,8 @@ class Row:
             self.wanted += range(len(self.ids) - max(1, len(branch.targets)), len(self.ids))
         self.branches += trunk.branches
         trunk.assign(owners, self.positions[start:])
-        self._attend(trunk, begin, start)
         self._grown.append((trunk, trunk.used + num_own))
-
-    def commit(self) -> None:
-        """What this row wrote into its trunks counts."""
-        for trunk, used in self._grown:
-            trunk.commit(used)
-
-    def logits(self, model: Llava, features: Features) -> torch.Tensor:
-        """Logits (R, V) of the wanted rows. Call it in inference mode."""
-        x_RD = self._decoded(model, self._embedded(model, features))
-        return torch.cat([sharp_logits(model, some) for some in torch.split(x_RD, _LOGITS_AT_ONCE)])
+        return begin, start
 
     def _attend(self, trunk: Trunk, begin: int, start: int) -> None:
         """Blocks for the rows from `begin` on, which are the trunk's up to `start`, then its branches'.

@@ -16,6 +16,7 @@ from typing import Protocol
 import torch
 
 from chiasm.generation import ties
+from chiasm.generation.batch import Batches
 from chiasm.generation.features import Features
 from chiasm.generation.row import Row
 from chiasm.generation.sampling import Decoding, Likelihood, choose, likelihoods
@@ -97,6 +98,7 @@ class Scheduler:
         self._waiting: deque[Branch] = deque()
         self._running: list[Branch] = []  # the youngest last
         self._trunks: list[Trunk] = []
+        self._batches = Batches()
         self._clock = itertools.count(1)
 
     @property
@@ -112,12 +114,18 @@ class Scheduler:
     @property
     def num_held(self) -> int:
         """Tokens whose keys and values are held, or for which there is a place."""
-        return sum(trunk.num_held for trunk in self._trunks)
+        return self._num_free + sum(trunk.num_held for trunk in self._trunks)
 
     @property
     def _num_needed(self) -> int:
         """Tokens that will be held after the next step, if it keeps no more places for those after it."""
-        return sum(trunk.num_needed() for trunk in self._trunks)
+        return self._num_free + sum(trunk.num_needed() for trunk in self._trunks)
+
+    @property
+    def _num_free(self) -> int:
+        """Places of batches that no trunk has."""
+        num_places = self._batches.num_places
+        return num_places and num_places - sum(trunk.num_held for trunk in self._trunks if trunk.lodging is not None)
 
     @property
     def _max_spare(self) -> int:
@@ -145,10 +153,14 @@ class Scheduler:
         self._admit()
         if not self._running:
             return []
-        row, max_spare = Row(), self._max_spare
-        for trunk in self._trunks:
-            if trunk.branches:
-                row.add(trunk, max_spare)
+        row = Row()
+        lone = [trunk for trunk in self._trunks if trunk.is_lone]
+        for batch, members in self._batches.arrange(lone, self._max_tokens - self._num_needed):
+            row.add_batch(batch, members)
+        others = [trunk for trunk in self._trunks if trunk.branches and trunk.lodging is None]
+        max_spare = self._max_spare if others else 0
+        for trunk in others:
+            row.add(trunk, max_spare)
         # All that may fail comes before the first mark it leaves.
         chosen = _chosen(self._model, row.branches, row.logits(self._model, self._features))
         row.commit()
@@ -258,6 +270,8 @@ class Scheduler:
         if branch.keep and branch.finish is not None:
             trunk.absorb(branch)
         trunk.drop(branch)
+        if not self._running:
+            self._batches.clear()
         trunk.last_used = next(self._clock)
         if not trunk.branches and trunk.num_ready < len(trunk):  # nobody is left to compute it for
             self._trunks.remove(trunk)

@@ -9,7 +9,7 @@ Shapes: H key-value heads, T tokens, K head width.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -84,15 +84,28 @@ class Branch:
         return [*self.prompt.ids[start:], *written[max(0, start - length) :]]
 
 
+@dataclass(frozen=True, slots=True)
+class Lodging:
+    """Where a trunk's keys and values are when they are not in buffers of its own: `slot` of what `host` has."""
+
+    host: object
+    slot: int
+
+
 @dataclass(slots=True)
 class _Places:
-    """What the buffers hold: whose place each is, at which position of its prompt, and how many are in use."""
+    """What the buffers hold: whose place each is, at which position of its prompt, and how many are in use.
+
+    Buffers of `capacity` places, those of a layer once it has been written.
+    """
 
     keys: dict[int, torch.Tensor]
     values: dict[int, torch.Tensor]
     owner: Ints
     position: Ints
     used: int
+    capacity: int = 0
+    lodging: Lodging | None = None
 
 
 class Trunk:
@@ -111,7 +124,6 @@ class Trunk:
         self.branches: list[Branch] = []
         self.num_ready = 0
         self.last_used = 0
-        self._capacity = 0
         self._numbers = 0
         self._is_alone = True  # all places that are not shared are of one branch
         owner, position = np.full(length, SHARED, np.int32), np.arange(length, dtype=np.int32)
@@ -128,13 +140,25 @@ class Trunk:
     @property
     def num_held(self) -> int:
         """Places there are: those in use, and those kept for the next tokens."""
-        return max(self._places.used, self._capacity)
+        return max(self._places.used, self._places.capacity)
 
     def num_needed(self, num_more: int = 0) -> int:
         """Places there will be when all that is new of its branches is held, and `num_more` tokens."""
         if not self.branches and not num_more:  # most trunks, and all of them are asked several times a step
             return self.num_held
         return max(self.num_held, self.used + sum(branch.num_new for branch in self.branches) + num_more)
+
+    @property
+    def lodging(self) -> Lodging | None:
+        """Where it lodges; None when its buffers are its own."""
+        return self._places.lodging
+
+    @property
+    def is_lone(self) -> bool:
+        """Whether all that is new is one token of one branch, the only one there has been since all had left."""
+        if not self._is_alone or len(self.branches) != 1 or self.num_ready < len(self):
+            return False
+        return self.branches[0].num_new == 1 and bool(self._places.keys)
 
     @property
     def num_gone(self) -> int:
@@ -148,6 +172,7 @@ class Trunk:
 
     def add(self, branch: Branch) -> None:
         """`branch` grows from here."""
+        self.move_out()
         self._numbers += 1
         self._is_alone = not self.branches and self.used == len(self)
         branch.trunk, branch.number, branch.num_computed = self, self._numbers, 0
@@ -160,8 +185,8 @@ class Trunk:
         places = self._places
         if not self.branches:
             places.used = len(self)
-            if 4 * (self._capacity - self.used) > self.used:  # less is not worth a copy, and counts as held
-                self._trim(self.used // 8)
+            if places.lodging is not None or 4 * (places.capacity - places.used) > places.used:
+                self._trim(places.used // 8)  # else it is not worth a copy, and counts as held
         else:
             places.owner[places.owner == branch.number] = GONE
 
@@ -179,30 +204,50 @@ class Trunk:
 
     def copy_front(self, source: Trunk, length: int) -> None:
         """Take the first `length` tokens, computed there, from `source`."""
-        places = source._places
-        capacity = self._capacity = max(self._capacity, len(self))
-        self._places.keys = {i: enlarged(x, length, capacity) for i, x in places.keys.items()}
-        self._places.values = {i: enlarged(x, length, capacity) for i, x in places.values.items()}
+        theirs, mine = source._places, self._places
+        mine.capacity = max(mine.capacity, len(self))
+        mine.keys = {i: enlarged(x, length, mine.capacity) for i, x in theirs.keys.items()}
+        mine.values = {i: enlarged(x, length, mine.capacity) for i, x in theirs.values.items()}
         self.num_ready = length
 
     def take_over(self, source: Trunk, length: int) -> None:
         """The same without a copy: the buffers of `source` themselves, which is of no use from then on."""
-        places, self._capacity = source._places, source._capacity
-        self._places.keys, self._places.values = places.keys, places.values
+        theirs, mine = source._places, self._places
+        assert theirs.lodging is None, "who lodges has a branch"
+        mine.keys, mine.values, mine.capacity = theirs.keys, theirs.values, theirs.capacity
         self.num_ready = length
+
+    def lodge(self, at: Lodging, capacity: int, keys: dict[int, torch.Tensor], values: dict[int, torch.Tensor]) -> None:
+        """Keep what is held in these buffers (1, H, capacity, K) of somebody else's, until `move_out`."""
+        places = self._places
+        for theirs, mine in ((keys, places.keys), (values, places.values)):
+            for layer, buffer in mine.items():
+                theirs[layer][:, :, : places.used] = buffer[:, :, : places.used]
+        # One assignment, so that an interruption finds the old places or the new ones.
+        self._places = replace(places, keys=keys, values=values, capacity=capacity, lodging=at)
+
+    def move_out(self) -> None:
+        """Into buffers of its own, where it lodges."""
+        if self._places.lodging is not None:
+            self._trim()
+
+    def shapes(self) -> dict[int, torch.Size]:
+        """Those of the keys (1, H, T, K) of each layer that has been written."""
+        return {layer: buffer.shape for layer, buffer in self._places.keys.items()}
 
     def make_room(self, num_own: int, max_spare: int) -> None:
         """Room for `num_own` more tokens of branches; before the buffer grows, free places are given up if many.
 
         Where it grows, at most `max_spare` places are kept for the tokens after these.
         """
-        if self.used + num_own > self._capacity and 2 * self.num_gone > self.used - len(self):
+        if self.used + num_own > self._places.capacity and 2 * self.num_gone > self.used - len(self):
             self.compact()
         places = self._places
         needed = places.used + num_own
-        if needed > self._capacity:
-            spare = max(_SPARE, needed // 8 if self._capacity else 0)
-            self._capacity = needed + min(spare, max_spare)
+        if needed > places.capacity:
+            assert places.lodging is None, "who lodges is given room by its host"
+            spare = max(_SPARE, needed // 8 if places.capacity else 0)
+            places.capacity = needed + min(spare, max_spare)
         if len(places.owner) < needed:
             more = needed + needed // 4 - len(places.owner)
             places.owner = np.concatenate([places.owner, np.full(more, GONE, np.int32)])
@@ -221,16 +266,26 @@ class Trunk:
             return {i: x.index_select(2, index_T.to(x.device)) for i, x in buffers.items()}
 
         # One assignment, so that an interruption finds the old places or the new ones.
-        self._places = _Places(kept(old.keys), kept(old.values), old.owner[index], old.position[index], len(index))
-        self._capacity = min(self._capacity, len(index))
+        length = len(index)
+        owner, position = old.owner[index], old.position[index]
+        self._places = _Places(kept(old.keys), kept(old.values), owner, position, length, min(old.capacity, length))
 
     def _trim(self, spare: int = 0) -> None:
         """Give up the places behind those in use, but for `spare`; buffer by buffer: little more is held meanwhile."""
-        self._capacity = min(self._capacity, self.used + spare)
-        for buffers in (self._places.keys, self._places.values):
+        old = self._places
+        capacity = min(old.capacity, old.used + spare)
+
+        def kept(buffers: dict[int, torch.Tensor]) -> dict[int, torch.Tensor]:
+            return {i: enlarged(x, old.used, capacity) for i, x in buffers.items()}
+
+        if old.lodging is not None:
+            self._places = replace(old, keys=kept(old.keys), values=kept(old.values), capacity=capacity, lodging=None)
+            return
+        old.capacity = capacity
+        for buffers in (old.keys, old.values):
             for layer, buffer in buffers.items():
-                if buffer.shape[2] > self._capacity:
-                    buffers[layer] = enlarged(buffer, self.used, self._capacity)
+                if buffer.shape[2] > capacity:
+                    buffers[layer] = enlarged(buffer, old.used, capacity)
 
     def assign(self, owners: list[int], positions: list[int]) -> None:
         """Say whose the next free places will be; they count after `commit`."""
@@ -258,9 +313,9 @@ class Trunk:
         for held, new in ((places.keys, keys_HTK), (places.values, values_HTK)):
             buffer = held.get(layer)
             if buffer is None:
-                buffer = held[layer] = new.new_empty(*new.shape[:2], self._capacity, new.shape[3])
-            elif buffer.shape[2] < self._capacity:
-                buffer = held[layer] = enlarged(buffer, min(places.used, buffer.shape[2]), self._capacity)
+                buffer = held[layer] = new.new_empty(*new.shape[:2], places.capacity, new.shape[3])
+            elif buffer.shape[2] < places.capacity:
+                buffer = held[layer] = enlarged(buffer, min(places.used, buffer.shape[2]), places.capacity)
             buffer[:, :, first : first + new.shape[2]] = new
 
     def held(self, layer: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,189 @@
+"""Answers brought on in one call: each is the one given alone, whoever comes, goes or grows; memory is bounded."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+
+from chiasm.generation import attention
+from chiasm.generation.attention import Abreast
+from chiasm.generation.batch import Batches
+from chiasm.generation.engine import Engine
+from chiasm.generation.prompt import Prompt
+from chiasm.generation.sampling import Decoding
+from chiasm.generation.trunk import Trunk
+from tests.generation.test_scheduler import FAMILIES, drain, num_places, scheduler
+from tests.generation.tiny import LANGUAGE, ours, prompt
+
+LONG = {**LANGUAGE, "max_position_embeddings": 2048}
+
+
+def questions(count: int, longest: int = 40, seed: int = 0) -> list[Prompt]:
+    """About a picture each, or none, of many lengths, with nothing in common but the first token."""
+    draw = random.Random(seed)
+    asked = []
+    for number in range(count):
+        words = [draw.randrange(2, 99) for _ in range(draw.randrange(1, longest))]
+        asked.append(prompt([1, 2 + number % 90], *([str(number % 7)] if number % 3 else []), [*words, 3]))
+    return asked
+
+
+@pytest.fixture
+def widths(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many went through each call that was for several."""
+    seen: list[int] = []
+    attend = Abreast.attend
+
+    def counted(block: Abreast, *args: object) -> torch.Tensor:
+        seen.append(len(block.places))
+        return attend(block, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Abreast, "attend", counted)
+    return seen
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_answers_written_together_are_those_given_alone(family: str, widths: list[int]) -> None:
+    engine = Engine(ours(FAMILIES[family]))
+    decoding = Decoding(30, end_ids=frozenset({3, 50, 60}))
+    asked = questions(24)
+    expected = [list(engine.stream(each, decoding)) for each in asked]
+    draw, stepper = random.Random(1), scheduler(engine, num_slots=9)
+    branches = [engine.branch(each, decoding) for each in asked]
+    waiting = list(branches)
+    while waiting or stepper.num_running or stepper.num_waiting:
+        for _ in range(draw.randrange(3)):
+            if waiting:
+                stepper.submit(waiting.pop())
+        stepper.step()
+    assert [branch.ids for branch in branches] == expected
+    assert max(widths) >= 5
+    assert len(set(widths)) >= 4  # they came and went
+
+
+def test_long_and_short_are_not_computed_to_one_length(monkeypatch: pytest.MonkeyPatch, widths: list[int]) -> None:
+    engine = Engine(ours(LONG))
+    lengths = [3, 20, 90, 130, 200, 250, 600, 700]
+    asked = [prompt([1, number + 2, *[number + 20] * length, 3]) for number, length in enumerate(lengths)]
+    decoding = Decoding(40)  # the one of 250 becomes too long for those it began with
+    expected = [list(engine.stream(each, decoding)) for each in asked]
+    spans: list[tuple[int, int]] = []
+    arrange = Batches.arrange
+
+    def seen(batches: Batches, trunks: list[Trunk], room: int) -> object:
+        arranged = arrange(batches, trunks, room)
+        for batch, members in arranged:
+            used = [trunk.used for trunk in members]
+            spans.append((min(used), max(used)))
+            assert max(used) < batch.capacity
+        return arranged
+
+    monkeypatch.setattr(Batches, "arrange", seen)
+    stepper = scheduler(engine)
+    branches = [engine.branch(each, decoding) for each in asked]
+    for branch in branches:
+        stepper.submit(branch)
+    drain(stepper)
+    assert [branch.ids for branch in branches] == expected
+    assert {2, 3} <= set(widths)
+    assert all(most <= max(127, 2 * least) for least, most in spans)
+
+
+def test_memory_of_a_batch_is_within_the_bound_and_given_back(widths: list[int]) -> None:
+    engine = Engine(ours())
+    asked = questions(40)
+    decoding = Decoding(25)
+    expected = [list(engine.stream(each, decoding)) for each in asked]
+    for max_tokens in (150, 1000, 4000):
+        widths.clear()
+        stepper = scheduler(engine, max_tokens, num_slots=6)
+        branches = [engine.branch(each, decoding) for each in asked]
+        for branch in branches:
+            stepper.submit(branch)
+        while stepper.num_waiting or stepper.num_running:
+            stepper.step()
+            assert num_places(stepper) <= stepper.num_held <= max_tokens
+        assert [branch.ids for branch in branches] == expected
+        assert stepper.num_held == sum(trunk.num_held for trunk in stepper._trunks)
+        assert bool(widths) == (max_tokens > 150)
+
+
+def test_a_second_question_about_a_picture_that_is_being_answered_leaves_the_batch(widths: list[int]) -> None:
+    engine = Engine(ours())
+    asked = [prompt([1, 5], str(number), [7, 8, 9]) for number in range(3)]
+    another = prompt([1, 5], "1", [30, 31])
+    branches = [engine.branch(each, Decoding(20), num_shared=6) for each in asked]
+    stepper = scheduler(engine)
+    for branch in branches:
+        stepper.submit(branch)
+    for _ in range(6):
+        stepper.step()
+    assert set(widths) == {3}
+    joins = engine.branch(another, Decoding(20), num_shared=6)
+    stepper.submit(joins)
+    stepper.step()
+    assert joins.trunk is branches[1].trunk
+    assert joins.num_cached == 6
+    drain(stepper)
+    assert 2 in widths
+    for branch in (*branches, joins):
+        assert branch.ids == list(engine.stream(branch.prompt, Decoding(20)))
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_an_interrupted_step_of_a_batch_has_not_happened(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(ours())
+    asked = questions(6)
+    expected = [list(engine.stream(each, Decoding(15))) for each in asked]
+    stepper = scheduler(engine)
+    branches = [engine.branch(each, Decoding(15)) for each in asked]
+    for branch in branches:
+        stepper.submit(branch)
+    for _ in range(4):
+        stepper.step()
+    calls = 0
+    folded = attention._folded
+
+    def broken(*args: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise KeyboardInterrupt
+        return folded(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(attention, "_folded", broken)
+        with pytest.raises(KeyboardInterrupt):
+            stepper.step()
+    drain(stepper)
+    assert [branch.ids for branch in branches] == expected
+
+
+def test_a_move_into_a_batch_that_is_interrupted_has_not_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine(ours())
+    asked = questions(6)
+    expected = [list(engine.stream(each, Decoding(15))) for each in asked]
+    lodge, calls = Trunk.lodge, 0
+
+    def broken(trunk: Trunk, *args: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls in (1, 4, 7):
+            raise KeyboardInterrupt
+        lodge(trunk, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trunk, "lodge", broken)
+    stepper = scheduler(engine)
+    branches = [engine.branch(each, Decoding(15)) for each in asked]
+    for branch in branches:
+        stepper.submit(branch)
+    interrupted = 0
+    while stepper.num_waiting or stepper.num_running:
+        try:
+            stepper.step()
+        except KeyboardInterrupt:
+            interrupted += 1
+    assert interrupted == 3
+    assert [branch.ids for branch in branches] == expected
