@@ -128,6 +128,39 @@ class ChatModel(Protocol):
         ...
 
 
+class Reader(Protocol):
+    """Whoever is told an answer, by a thread of the model's that must not be kept waiting."""
+
+    def hear(self, piece: Delta | Exception) -> None:
+        """The next piece, or why there will be none. Nothing comes behind an error or a `finish_reason`."""
+        ...
+
+    def wants(self) -> bool:
+        """Whether to write on, asked between two tokens. Who has said no calls `Telling.go_on` when that changes."""
+        ...
+
+
+class Telling(Protocol):
+    """An answer that is being told."""
+
+    def go_on(self) -> None:
+        """The reader wants more, after it has said that it wants none."""
+        ...
+
+    def close(self) -> None:
+        """No further tokens; a piece that is on its way may still come."""
+        ...
+
+
+@runtime_checkable
+class Teller(Protocol):
+    """Whoever tells answers as they are written, so that no thread has to wait for each."""
+
+    def tell(self, conversation: Conversation, sampling: Sampling, reader: Reader) -> Telling:
+        """Begin the answer to the last user turn: `reader` hears what `stream` gives. Raises what `stream` raises."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
     """How likely each option is as the answer: `log_likelihoods` in the order of the options, summed over tokens.

@@ -59,6 +59,10 @@ def branch(first: int, limit: int = 5) -> Branch:
     return Branch(Prompt([first], torch.zeros(0)), Decoding(), limit, 0)
 
 
+def nobody_is_told(step: Callable[[], None]) -> None:
+    raise AssertionError("a step nobody waits for")
+
+
 @pytest.fixture
 def stepper() -> Counting:
     return Counting()
@@ -66,7 +70,7 @@ def stepper() -> Counting:
 
 @pytest.fixture
 def shared(stepper: Counting) -> SharedSteps:
-    return SharedSteps(stepper, lambda step: step())
+    return SharedSteps(stepper, lambda step: step(), nobody_is_told)
 
 
 def test_one_who_reads_brings_all_on(stepper: Counting, shared: SharedSteps) -> None:
@@ -173,7 +177,7 @@ def breakable(stepper: Counting) -> tuple[SharedSteps, threading.Event]:
             raise RuntimeError("no thread to compute in")
         step()
 
-    return SharedSteps(stepper, compute), broken
+    return SharedSteps(stepper, compute, nobody_is_told), broken
 
 
 def test_steps_that_cannot_be_computed_end_everybody(stepper: Counting) -> None:
@@ -281,7 +285,7 @@ def test_an_interrupt_before_the_step_leaves_the_others_to_go_on(stepper: Counti
             raise KeyboardInterrupt
         step()
 
-    shared = SharedSteps(stepper, compute)
+    shared = SharedSteps(stepper, compute, nobody_is_told)
     other, answer = shared.answer(branch(20)), shared.answer(branch(1))
     assert (next(other), next(answer)) == (20, 1)
     assert next(other) == 21  # of the step in which the second joined

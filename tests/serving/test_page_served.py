@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chiasm.backends.local import LocalChatModel
-from chiasm.chat import Sampling
+from chiasm.chat import Reader, Sampling, Telling
 from chiasm.conversation import Conversation
 from tests.backends.tiny import assistant
 from tests.serving.browser import Browser, chromium
@@ -24,17 +24,17 @@ class Watched:
     def __init__(self, model: LocalChatModel) -> None:
         self.model, self.asked = model, list[Conversation]()
         self.pause, self.most = 0.05, 400
-        logits, stream = model.model.logits, model.stream
+        logits, tell = model.model.logits, model.tell
 
         def paced(x: Any) -> Any:
             time.sleep(self.pause)
             return logits(x)
 
-        def noted(conversation: Conversation, sampling: Sampling) -> Any:
+        def noted(conversation: Conversation, sampling: Sampling, reader: Reader) -> Telling:
             self.asked.append(conversation)
-            return stream(conversation, replace(sampling, max_tokens=self.most))
+            return tell(conversation, replace(sampling, max_tokens=self.most), reader)
 
-        model.model.logits, model.stream = paced, noted  # type: ignore[method-assign]
+        model.model.logits, model.tell = paced, noted  # type: ignore[method-assign]
 
 
 def test_a_conversation_from_picture_to_reload(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self, TypeVar
@@ -20,7 +20,8 @@ from chiasm.backends.local_looking import looked
 from chiasm.backends.local_prompts import Attempts, PromptWriter
 from chiasm.backends.shared_steps import SharedSteps
 from chiasm.backends.spoken import Spoken
-from chiasm.chat import Answer, Delta, Looked, Ranking, Sampling, Usage, collect
+from chiasm.backends.told import LOST, Listening, Told, WrittenAnswer
+from chiasm.chat import Answer, Delta, Looked, Ranking, Reader, Sampling, Telling, Usage, collect
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
 from chiasm.generation import fused
@@ -39,7 +40,6 @@ from chiasm.processing.token_bytes import TokenBytes
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _NUM_SESSIONS = 32  # ours: caches of so many conversations are kept, if `cache_bytes` has room for them
-_LOST = "the JSON schema became too complex to be followed in the middle of the answer: simplify it"
 
 _Made = TypeVar("_Made")
 
@@ -72,7 +72,7 @@ class LocalChatModel:
         self._json = JsonAnswers(processor.tokenizer, processor.end_ids)
         self._steps = threading.Lock()
         self._thread: Executor | None = None
-        self._together = SharedSteps(self._engine.stepper(batch_size, num_sessions), self._computed)
+        self._together = SharedSteps(self._engine.stepper(batch_size, num_sessions), self._computed, self._begun)
 
     @classmethod
     def load(
@@ -136,22 +136,26 @@ class LocalChatModel:
 
         Raises `UserError` for a conversation that cannot be encoded or does not fit, at the first piece.
         """
+        answer = self._asked(conversation, sampling)
+        with contextlib.closing(self._together.answer(answer.branch)) as ids:
+            for token_id in ids:
+                yield answer.hear(token_id)
+                if answer.stopped:
+                    break
+        yield answer.end()
+
+    def tell(self, conversation: Conversation, sampling: Sampling, reader: Reader) -> Telling:
+        """As `stream`, told to `reader` by the thread of `compute_in`, or one that is made now; raises `UserError`."""
+        answer = self._asked(conversation, sampling)
+        self._together.tell(answer.branch, Listening(answer, reader))
+        return Told(self._together, answer.branch)
+
+    def _asked(self, conversation: Conversation, sampling: Sampling) -> WrittenAnswer:
         prompt = self._writer.prompt(conversation, self._album)
-        spoken, num_answer = self._spoken(sampling), 0
         # Beside others, who may well ask about the same picture, what follows it is this conversation's own affair.
         num_shared = prompt.pictures[-1].end if prompt.pictures and self._together.num_open else None
         branch = self._engine.branch(prompt, self._decoding(sampling), num_shared, keep=True)
-        with contextlib.closing(self._together.answer(branch)) as answering:
-            for token_id in answering:
-                likely = None if sampling.num_likely is None else branch.likelihoods[num_answer]
-                num_answer += 1
-                yield spoken.hear(token_id, likely)
-                if spoken.stopped:
-                    break
-        if branch.is_lost:
-            raise UserError(_LOST)
-        usage = Usage(len(prompt.ids), branch.num_cached, num_answer)
-        yield replace(spoken.end(branch.finish or "stop", usage), unfamiliar=self._unfamiliar(prompt.pictures))
+        return WrittenAnswer(branch, self._spoken(sampling), self._unfamiliar)
 
     def answer_all(self, conversations: Sequence[Conversation], sampling: Sampling) -> Iterator[Answer]:
         """Answers in the order they finish; greedy ones are those of `stream`.
@@ -183,7 +187,7 @@ class LocalChatModel:
             index = asked[generated.index]
             answer = answers.pop(index)
             if generated.is_lost:
-                attempts.failures[index] = UserError(_LOST)
+                attempts.failures[index] = UserError(LOST)
                 continue
             usage = Usage(answer.num_prompt, generated.num_cached, len(generated.ids))
             deltas: Iterable[Delta] = [*answer.deltas, answer.spoken.end(generated.finish, usage)]
@@ -288,6 +292,11 @@ class LocalChatModel:
     def _computed(self, work: Callable[[], _Made]) -> _Made:
         """What `work` gives; nothing else computes meanwhile."""
         return self._thread.submit(self._alone, work).result() if self._thread else self._alone(work)
+
+    def _begun(self, work: Callable[[], _Made]) -> None:
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="chiasm-computing")
+        self._thread.submit(self._alone, work)
 
     def _alone(self, work: Callable[[], _Made]) -> _Made:
         with self._steps:

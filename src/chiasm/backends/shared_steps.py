@@ -1,29 +1,49 @@
-"""Answers asked for by many threads, brought on together: whoever waits for a token steps for all.
+"""Answers asked for by many threads, brought on together, for who waits and for who is told.
 
-No thread of its own: where nobody waits, nothing is computed. It knows prompts and ids, and neither text nor sockets.
+Whoever waits for a token steps for all. Where somebody is told tokens, one step follows another as long as any of them
+wants more. Where nobody does, nothing is computed. It knows prompts and ids, and neither text nor sockets.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from typing import Protocol
 
 from chiasm.generation.scheduler import Event, Stepper
 from chiasm.generation.trunk import Branch
+
+
+class Listener(Protocol):
+    """Whoever is told the ids of an answer, in the thread that computes. Its errors end its answer and no other."""
+
+    def hear(self, token: int) -> bool:
+        """The next id. True: that is enough."""
+        ...
+
+    def end(self, error: Exception | None) -> None:
+        """There will be no more: the answer has ended, or failed."""
+        ...
+
+    def wants(self) -> bool:
+        """Whether a next one is wanted now; who has said no says so when that has changed."""
+        ...
 
 
 @dataclass(eq=False, slots=True)
 class _Seat:
     """One answer: what was chosen for it and not yet taken, or why there will be nothing more.
 
-    Its reader waits at its own `tokens`, where None is a call to look around: so a step wakes those it has something
-    for, and they do not stand in each other's way.
+    With a `listener`, that is told. Else its reader waits at its own `tokens`, where None is a call to look around: so
+    a step wakes those it has something for, and they do not stand in each other's way.
     """
 
     branch: Branch
+    listener: Listener | None = None
     tokens: SimpleQueue[int | None] = field(default_factory=SimpleQueue)
     waits: bool = False
     ended: bool = False
@@ -36,10 +56,19 @@ class _Seat:
 
 
 class SharedSteps:
-    """A stepper between threads. Every step goes through `compute`, which lets nothing else compute meanwhile."""
+    """A stepper between threads.
 
-    def __init__(self, stepper: Stepper, compute: Callable[[Callable[[], None]], None]) -> None:
-        self._stepper, self._compute = stepper, compute
+    Every step that is waited for goes through `compute`, which lets nothing else compute meanwhile; `begin` has one
+    computed in the same way, and does not wait for it.
+    """
+
+    def __init__(
+        self,
+        stepper: Stepper,
+        compute: Callable[[Callable[[], None]], None],
+        begin: Callable[[Callable[[], None]], object],
+    ) -> None:
+        self._stepper, self._compute, self._begin = stepper, compute, begin
         self._lock = threading.RLock()  # guards all below, and the stepper while nobody steps
         self._seats: dict[Branch, _Seat] = {}
         self._orders: list[Callable[[], None]] = []  # for the stepper, given while somebody stepped
@@ -65,11 +94,27 @@ class SharedSteps:
             while (token := self._next(seat)) is not None:
                 yield token
         finally:
-            with self._lock:
-                del self._seats[branch]
-                if not seat.ended:
-                    self._order(lambda: self._end(branch))
-                self._call()
+            self.leave(branch)
+
+    def tell(self, branch: Branch, listener: Listener) -> None:
+        """Have `listener` told the ids of the answer, from now until it has ended or `leave`."""
+        with self._lock:
+            self._seats[branch] = _Seat(branch, listener)
+            self._order(lambda: self._stepper.submit(branch))
+            self._call()
+
+    def go_on(self) -> None:
+        """A listener wants more, after it wanted none."""
+        with self._lock:
+            self._call()
+
+    def leave(self, branch: Branch) -> None:
+        """Nobody wants the rest of the answer, if there is any."""
+        with self._lock:
+            seat = self._seats.pop(branch, None)
+            if seat is not None and not seat.ended:
+                self._order(lambda: self._end(branch))
+            self._call()
 
     def _next(self, seat: _Seat) -> int | None:
         while True:
@@ -120,12 +165,16 @@ class SharedSteps:
 
     def _settle(self, events: list[Event], error: Exception | None) -> None:
         """What a step has given, or why it failed; then all that waited for its end."""
+        # Outside the lock: whoever comes, leaves or wants more need not wait until all have heard.
+        over = [event.branch for event in events if self._is_over(event)]
         with self._lock:
             self._stepping = False
             try:
                 for event in events:
                     self._tell(event)
                 failed = self._carry_out()
+                for branch in over:
+                    self._end_early(branch)
                 if error is not None:
                     self._blame(error)
                 elif self._aside:
@@ -136,6 +185,23 @@ class SharedSteps:
                 self._call()
             if failed is not None:
                 raise failed
+
+    def _is_over(self, event: Event) -> bool:
+        """Whether the listener, who is told the token of `event`, has heard enough."""
+        seat = self._seats.get(event.branch)
+        if seat is None or seat.listener is None or event.token is None:
+            return False
+        try:
+            return seat.listener.hear(event.token)
+        except Exception as error:
+            seat.error = error
+            return True
+
+    def _end_early(self, branch: Branch) -> None:
+        seat = self._seats.get(branch)
+        if seat is not None and not seat.ended:
+            seat.ended = True
+            self._end(branch)
 
     def _carry_out(self) -> Exception | None:
         """All that was ordered while somebody stepped; what has failed of it, which is nothing to the others."""
@@ -152,11 +218,21 @@ class SharedSteps:
         seat = self._seats.get(event.branch)
         if seat is not None:
             seat.ended = event.finish is not None
-            if event.token is not None:
+            if event.token is not None and seat.listener is None:
                 seat.give(event.token)
 
     def _call(self) -> None:
-        """Wake those whose answer has ended, and where nobody steps, one of those who wait for it."""
+        """Tell or wake those whose answer has ended; have a step made, if none is, for those who want or wait."""
+        self._dismiss()
+        if not self._stepping and any(listener.wants() for _, listener in self._told()):
+            self._stepping = True
+            try:
+                self._begin(self._step)
+            except Exception as error:  # the thread for it has ended
+                self._stepping = False
+                for seat, _ in self._told():
+                    seat.ended, seat.error = True, error
+                self._dismiss()
         waiting = [seat for seat in list(self._seats.values()) if seat.waits]
         for seat in waiting:
             if seat.ended:
@@ -164,6 +240,18 @@ class SharedSteps:
         left = [seat for seat in waiting if seat.waits]
         if left and not self._stepping:
             left[0].give(None)
+
+    def _told(self, ended: bool = False) -> list[tuple[_Seat, Listener]]:
+        """Those who are told, and have heard all or not."""
+        seats = self._seats.values()
+        return [(seat, seat.listener) for seat in seats if seat.listener is not None and seat.ended == ended]
+
+    def _dismiss(self) -> None:
+        """Tell those who are told that theirs has ended."""
+        for seat, listener in self._told(ended=True):
+            del self._seats[seat.branch]
+            with contextlib.suppress(Exception):  # its own affair, and nothing follows
+                listener.end(seat.error)
 
     def _blame(self, error: Exception) -> None:
         """End what made a step fail: the newcomer in it; of several, each is tried again by itself; else everybody."""

@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from chiasm.chat import AnswerError, ChatModel, Delta, Looked, collect
+from chiasm.chat import AnswerError, ChatModel, Delta, Looked, Teller, collect
 from chiasm.conversation import Conversation
 from chiasm.errors import UserError
 from chiasm.serving import looking, replies, wire
-from chiasm.serving.answering import Answering
+from chiasm.serving.answering import Answering, Pulled, Told
 from chiasm.serving.bell import Bell, RungError, at_once
 from chiasm.serving.bodies import Bodies, ClientGoneError
 from chiasm.serving.bounded_json import read_json
@@ -58,6 +58,15 @@ class House:
     mailbox: Mailbox = field(init=False)
     threads: ThreadPoolExecutor = field(init=False)
     picture_threads: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._teller = self.model if isinstance(self.model, Teller) else None
+
+    def answering(self) -> Answering:
+        """An answer of the model, not yet begun."""
+        if self._teller is not None:
+            return Told(self.threads, self.mailbox, self._teller)
+        return Pulled(self.threads, self.mailbox, self.model)
 
 
 class Asking:
@@ -188,7 +197,7 @@ class Asking:
         conversation = await self._opened(asked)
         taking = self._held.enter_async_context(self._house.desk.slot())
         await (taking if self._house.desk.has_free_slot else self._within(taking))
-        answering = Answering(self._house.threads, self._house.mailbox, self._house.model)
+        answering = self._house.answering()
         self._held.push_async_callback(answering.close)
         answering.begin(conversation, asked.sampling)
         return answering
