@@ -50,24 +50,22 @@ def test_a_place_sees_the_trunk_and_its_own_branch_up_to_itself() -> None:
     assert trunk.visible(slice(0, 2), None).int().tolist() == [[1, 0], [1, 1]]
 
 
-def test_the_newest_place_of_a_branch_alone_sees_all() -> None:
+def test_places_of_a_branch_alone_see_all_before_them() -> None:
     trunk, (one,) = grown(2, [7, 8])
     write(trunk, [one.number] * 2, [2, 3])
-    newest = slice(3, 4)
-    assert trunk.sees_all(newest, None)
-    assert trunk.visible(newest, None).all()
-    assert not trunk.sees_all(newest, 2)
-    assert not trunk.sees_all(slice(2, 4), None)  # the first of them does not see the second
+    assert trunk.sees_all_before(None)
+    assert trunk.visible(slice(0, 4), None).int().tolist() == torch.ones(4, 4).tril().int().tolist()
+    assert not trunk.sees_all_before(2)
     other = Branch(prompt([0, 1, 9]), Decoding(8), 8, 2)
     trunk.add(other)
     write(trunk, [one.number, other.number], [4, 2])
-    assert not any(trunk.sees_all(slice(place, place + 1), None) for place in (4, 5))
+    assert not trunk.sees_all_before(None)
     trunk.drop(one)  # its places are there still
-    assert not trunk.sees_all(slice(5, 6), None)
+    assert not trunk.sees_all_before(None)
     trunk.drop(other)
     trunk.add(one)
     write(trunk, [one.number], [2])
-    assert trunk.sees_all(slice(2, 3), None)
+    assert trunk.sees_all_before(None)
     assert trunk.visible(slice(2, 3), None).all()
 
 

@@ -104,14 +104,19 @@ class Block:
     def mask(self, window: int | None, like: torch.Tensor, repeats: int) -> torch.Tensor | None:
         """0 where a key is seen, -inf elsewhere: (R * N, S); None where all are seen. Made once a step."""
         if (window, repeats) not in self.masks:
-            self.masks[window, repeats] = None
-            if not self.trunk.sees_all(self.places, window):
-                seen = self.trunk.visible(self.places, window)
-                if not bool(seen.all()):
-                    mask = torch.where(seen, 0.0, -torch.inf).to(like.dtype)
-                    mask = mask if repeats == 1 else mask.repeat(repeats, 1)
-                    self.masks[window, repeats] = mask.to(like.device)
+            mask = self._mask(window, like)
+            self.masks[window, repeats] = mask if mask is None or repeats == 1 else mask.repeat(repeats, 1)
         return self.masks[window, repeats]
+
+    def _mask(self, window: int | None, like: torch.Tensor) -> torch.Tensor | None:
+        if self.trunk.sees_all_before(window):
+            if self.places.stop - self.places.start == 1:
+                return None
+            mask = like.new_zeros(self.places.stop - self.places.start, self.places.stop)
+            mask[:, self.places.start :].fill_(-torch.inf).triu_(1)
+            return mask
+        seen = self.trunk.visible(self.places, window)
+        return None if bool(seen.all()) else torch.where(seen, 0.0, -torch.inf).to(like.device, like.dtype)
 
     def attend(
         self,

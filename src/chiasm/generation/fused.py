@@ -10,7 +10,7 @@ Shapes: T tokens of a step, R rows of them, D language width, H query heads, G k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -28,6 +28,8 @@ from chiasm.models.onednn import OneDNNLinear, rounded
 # Of the rotations transformers knows: the others stretch with the longest position there has been.
 _FIXED_ROTATIONS = ("default", "linear", "llama3", "yarn")
 _FEWEST_PLACES = 1024  # of the table, which doubles; ours
+
+Compute = Callable[[torch.Tensor], torch.Tensor]
 
 # What a block must consist of, to the last module: then only numbers can be different, and those are compared.
 _BLOCK = {
@@ -52,7 +54,7 @@ def take_over(language_model: Any) -> bool:
     for block in decoder.layers:
         _join(block.self_attn, ("q_proj", "k_proj", "v_proj"))
         _join(block.mlp, ("gate_proj", "up_proj"))
-    decoder.forward = partial(_forward, decoder, decoder.forward, _Turns(decoder.rotary_emb))
+    decoder.forward = partial(_forward, _Blocks(decoder), decoder.forward, _Turns(decoder.rotary_emb))
     return True
 
 
@@ -88,10 +90,79 @@ def _join(parent: nn.Module, names: tuple[str, ...]) -> None:
         start += layer.out_features
 
 
-def _product(x: torch.Tensor, *layers: nn.Module) -> torch.Tensor:
-    """The outputs of `layers` for `x`, one behind another."""
+def _product(*layers: nn.Module) -> Compute:
+    """What computes the outputs of `layers`, one behind another."""
     first = layers[0]
-    return first.joint(x) if isinstance(first, _Part) else torch.cat([layer(x) for layer in layers], -1)
+    if isinstance(first, _Part):
+        return first.joint.forward
+    return lambda x: torch.cat([layer(x) for layer in layers], -1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Norm:
+    """A root-mean-square norm of width D."""
+
+    shape: torch.Size
+    weight: torch.Tensor
+    eps: float
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.rms_norm(x, self.shape, self.weight, self.eps)
+
+
+def _norm(module: Any) -> _Norm:
+    return _Norm(module.weight.shape, module.weight, module.variance_epsilon)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """What is computed in one layer, with nothing looked up in modules."""
+
+    before: _Norm
+    heads: Compute  # queries, keys and values
+    num_groups: int  # query heads to a key
+    scaling: float
+    attended: Compute
+    between: _Norm
+    gate_up: Compute
+    act: Compute
+    down: Compute
+
+
+class _Blocks:
+    """The layers of `decoder` as they are at the first step, and again after they have been laid out anew."""
+
+    def __init__(self, decoder: Any) -> None:
+        self.decoder = decoder
+        self.norm = _norm(decoder.norm)
+        self._blocks: list[_Block] = []
+        self._read_from: nn.Module | None = None
+
+    @property
+    def is_laid_out(self) -> bool:
+        """Whether kernels are made for every number of rows."""
+        return isinstance(self.decoder.layers[-1].mlp.down_proj, OneDNNLinear)
+
+    def __iter__(self) -> Iterator[_Block]:
+        last = self.decoder.layers[-1].mlp.down_proj
+        if last is not self._read_from:
+            self._blocks, self._read_from = [_read(block) for block in self.decoder.layers], last
+        return iter(self._blocks)
+
+
+def _read(block: Any) -> _Block:
+    attention, mlp = block.self_attn, block.mlp
+    return _Block(
+        _norm(block.input_layernorm),
+        _product(attention.q_proj, attention.k_proj, attention.v_proj),
+        attention.num_key_value_groups,
+        attention.scaling,
+        attention.o_proj.forward,
+        _norm(block.post_attention_layernorm),
+        _product(mlp.gate_proj, mlp.up_proj),
+        mlp.act_fn.forward,
+        mlp.down_proj.forward,
+    )
 
 
 class _Turns:
@@ -123,16 +194,16 @@ class _Turns:
         return cos, torch.cat([-sin[..., :half], sin[..., half:]], -1)
 
 
-def _forward(decoder: Any, original: Any, turns: _Turns, *args: Any, **kwargs: Any) -> Any:
+def _forward(blocks: _Blocks, original: Any, turns: _Turns, *args: Any, **kwargs: Any) -> Any:
     if not {STEP, "inputs_embeds", "position_ids"} <= kwargs.keys():
         return original(*args, **kwargs)
     return BaseModelOutputWithPast(
-        last_hidden_state=_hidden(decoder, turns, kwargs["inputs_embeds"], kwargs["position_ids"], kwargs[STEP])
+        last_hidden_state=_hidden(blocks, turns, kwargs["inputs_embeds"], kwargs["position_ids"], kwargs[STEP])
     )
 
 
 def _hidden(
-    decoder: Any, turns: _Turns, x: torch.Tensor, position_ids: torch.Tensor, step: Step | _Causal
+    blocks: _Blocks, turns: _Turns, x: torch.Tensor, position_ids: torch.Tensor, step: Step | _Causal
 ) -> torch.Tensor:
     """Embeddings (1, T, D) at positions (1, T) -> hidden states of the rows the step wants (1, R, D).
 
@@ -142,34 +213,28 @@ def _hidden(
     wanted = step.wanted if 0 < len(step.wanted) < num_rows else None
     cos, sin = turns.at(x, position_ids, step.longest)
     width = cos.shape[-1]
-    last = len(decoder.layers) - 1
-    empty = rounded(num_rows) - num_rows if isinstance(decoder.layers[0].mlp.down_proj, OneDNNLinear) else 0
+    last = len(blocks.decoder.layers) - 1
+    empty = rounded(num_rows) - num_rows if blocks.is_laid_out else 0
     if empty:
         x = F.pad(x, (0, 0, 0, empty))
-    for index, block in enumerate(decoder.layers):
-        attention, mlp = block.self_attn, block.mlp
-        heads = _product(_normed(x, block.input_layernorm), attention.q_proj, attention.k_proj, attention.v_proj)
-        heads = heads[:, :num_rows].view(1, num_rows, -1, width)
-        num_keys = heads.shape[2] // (attention.num_key_value_groups + 2)  # and as many values
+    for index, block in enumerate(blocks):
+        heads = block.heads(block.before(x))[:, :num_rows].view(1, num_rows, -1, width)
+        num_keys = heads.shape[2] // (block.num_groups + 2)  # and as many values
         turned, values = heads[:, :, :-num_keys], heads[:, :, -num_keys:]
         turned = (turned * cos).addcmul_(turned.roll(width // 2, -1), sin)
         queries, keys = turned[:, :, :-num_keys], turned[:, :, -num_keys:]
         attended = step.attend(
-            index, queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), attention.scaling, None
+            index, queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), block.scaling, None
         )
         attended = attended.flatten(2)
         if wanted is not None and index == last:  # from here on each row is by itself
             x, attended = x[:, wanted], attended[:, wanted]
         elif empty:
             attended = F.pad(attended, (0, 0, 0, empty))
-        x = x + attention.o_proj(attended)
-        gate, up = _product(_normed(x, block.post_attention_layernorm), mlp.gate_proj, mlp.up_proj).chunk(2, -1)
-        x = x + mlp.down_proj(mlp.act_fn(gate) * up)
-    return _normed(x if wanted else x[:, :num_rows], decoder.norm)
-
-
-def _normed(x: torch.Tensor, norm: Any) -> torch.Tensor:
-    return F.rms_norm(x, norm.weight.shape, norm.weight, norm.variance_epsilon)
+        x = x + block.attended(attended)
+        gate, up = block.gate_up(block.between(x)).chunk(2, -1)
+        x = x + block.down(block.act(gate) * up)
+    return blocks.norm(x if wanted else x[:, :num_rows])
 
 
 def _is_built_like_llama(decoder: Any) -> bool:
@@ -219,7 +284,8 @@ def _computes_like_llama(decoder: Any) -> bool:
         **{STEP: step},
     ).last_hidden_state
     try:
-        mine = _hidden(decoder, _Turns(decoder.rotary_emb, keep=False), x, positions, step)  # few of many places
+        turns = _Turns(decoder.rotary_emb, keep=False)  # few of many places
+        mine = _hidden(_Blocks(decoder), turns, x, positions, step)
     except (RuntimeError, AttributeError, IndexError, TypeError, ValueError):  # shapes, or insides, of another kind
         return False
     return not step.has_window and torch.allclose(mine, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()))

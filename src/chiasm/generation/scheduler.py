@@ -119,7 +119,10 @@ class Scheduler:
     @property
     def _num_needed(self) -> int:
         """Tokens that will be held after the next step, if it keeps no more places for those after it."""
-        return self._num_free + sum(trunk.num_needed() for trunk in self._trunks)
+        needed = self._num_free
+        for trunk in self._trunks:  # some forty, several times a step
+            needed += trunk.num_needed()
+        return needed
 
     @property
     def _num_free(self) -> int:
@@ -127,10 +130,9 @@ class Scheduler:
         num_places = self._batches.num_places
         return num_places and num_places - sum(trunk.num_held for trunk in self._trunks if trunk.lodging is not None)
 
-    @property
-    def _max_spare(self) -> int:
+    def _max_spare(self, needed: int) -> int:
         """Places that each trunk with branches may keep for later tokens: what the bound leaves, in equal parts."""
-        left = self._max_tokens - self._num_needed
+        left = self._max_tokens - needed
         if left < 0:  # one prompt alone: it need not be copied for every token
             return self._max_tokens
         return left // max(1, sum(bool(trunk.branches) for trunk in self._trunks))
@@ -154,11 +156,13 @@ class Scheduler:
         if not self._running:
             return []
         row = Row()
+        needed = self._num_needed
         lone = [trunk for trunk in self._trunks if trunk.is_lone]
-        for batch, members in self._batches.arrange(lone, self._max_tokens - self._num_needed):
+        batches = self._batches.arrange(lone, self._max_tokens - needed)
+        for batch, members in batches:
             row.add_batch(batch, members)
         others = [trunk for trunk in self._trunks if trunk.branches and trunk.lodging is None]
-        max_spare = self._max_spare if others else 0
+        max_spare = self._max_spare(self._num_needed if batches else needed) if others else 0
         for trunk in others:
             row.add(trunk, max_spare)
         # All that may fail comes before the first mark it leaves.
@@ -200,8 +204,12 @@ class Scheduler:
                     return _Place(trunk)
         source, num_copied, num_coming = None, 0, 0
         for trunk in self._trunks:
+            is_coming = trunk.num_ready < len(trunk)
+            most = num_coming if is_coming else num_copied
+            if trunk.contents[most : most + 1] != prompt.contents[most : most + 1]:
+                continue  # it shares no more than another
             overlap = min(prompt.num_shared(trunk.contents), branch.num_shared)
-            if trunk.num_ready < len(trunk):
+            if is_coming:
                 num_coming = max(num_coming, overlap)
             elif overlap > num_copied:
                 source, num_copied = trunk, overlap
@@ -232,7 +240,7 @@ class Scheduler:
             if others + max(source.num_held, trunk.num_needed()) <= self._max_tokens:
                 trunk.take_over(source, num_copied)
                 return
-        trunk.make_room(branch.num_new, self._max_spare)
+        trunk.make_room(branch.num_new, self._max_spare(self._num_needed))
         trunk.copy_front(source, num_copied)
         source.last_used = next(self._clock)
 

@@ -140,7 +140,8 @@ class Trunk:
     @property
     def num_held(self) -> int:
         """Places there are: those in use, and those kept for the next tokens."""
-        return max(self._places.used, self._places.capacity)
+        places = self._places
+        return places.capacity if places.capacity > places.used else places.used
 
     def num_needed(self, num_more: int = 0) -> int:
         """Places there will be when all that is new of its branches is held, and `num_more` tokens."""
@@ -292,9 +293,9 @@ class Trunk:
         new = slice(self.used, self.used + len(owners))
         self._places.owner[new], self._places.position[new] = owners, positions
 
-    def sees_all(self, query: slice, window: int | None) -> bool:
-        """Whether `visible` need not be asked: one place, of the only branch there has been since all had left."""
-        return self._is_alone and window is None and query.stop - query.start == 1
+    def sees_all_before(self, window: int | None) -> bool:
+        """Whether each place sees those before it, and `visible` need not be asked: one branch since all had left."""
+        return self._is_alone and window is None
 
     def visible(self, query: slice, window: int | None) -> torch.Tensor:
         """Which of the places up to the last of `query` each place of `query` sees: bool (T, S).

@@ -89,12 +89,13 @@ class Asking:
             try:
                 asked = await self._read()
                 answering = await self._begin(asked)
+                # Made while the model computes: nothing should be left to do when the first words come.
+                reply = replies.Reply(self._house.name, asked.include_usage, asked.sampling.num_likely is not None)
                 first = await self._next(answering)
             except ClientGoneError:
                 self._house.metrics.vanished += 1
                 return Response(status_code=_GONE)
             self._house.metrics.count_first_token(time.monotonic() - self._begun)
-            reply = replies.Reply(self._house.name, asked.include_usage, asked.sampling.num_likely is not None)
             if asked.stream:
                 self._held = held.pop_all()
                 return EventStream(self._events(reply, answering, first), self._taken, self._held)
