@@ -144,14 +144,15 @@ class Engine:
         self.model = model
         self.features = Features(model, _FEATURE_BYTES, familiarity)
         self._config = cast("Any", model.language_model).config
+        bound = getattr(self._config.get_text_config(decoder=True), "max_position_embeddings", None)
+        self._max_positions = None if bound is None else int(bound)  # asked for with every prompt
         self._shares = attention.take_over(model.language_model)
         self._cache_bytes = cache_bytes
 
     @property
     def max_positions(self) -> int | None:
         """The context length of the language model; None when it has no bound."""
-        bound = getattr(self._config.get_text_config(decoder=True), "max_position_embeddings", None)
-        return int(bound) if bound is not None else None
+        return self._max_positions
 
     def session(self) -> Session:
         """An empty session."""
