@@ -95,3 +95,27 @@ async def test_at_once_does_what_needs_no_waiting() -> None:
         await task
     await asyncio.sleep(0.05)
     assert said == ["now"]
+
+
+@in_a_loop
+async def test_what_needs_no_waiting_is_done_and_what_does_goes_on_where_it_was() -> None:
+    bell, steps = Bell(), list[object]()
+
+    async def work(pauses: int) -> str:
+        for _ in range(pauses):
+            try:
+                steps.append(await asyncio.sleep(0.001, "slept"))
+            except asyncio.CancelledError:
+                steps.append("cancelled")
+                raise
+        return "made"
+
+    assert [await bell.wait_for(work(pauses)) for pauses in (0, 1, 3)] == ["made"] * 3
+    assert steps == ["slept"] * 4
+    waiting = asyncio.create_task(bell.wait_for(work(1000)))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert steps[-1] == "cancelled"
+    assert not bell.has_rung()

@@ -247,3 +247,14 @@ def test_fetched_pictures_are_judged_like_others(tmp_path: Path) -> None:
     guard = PictureGuard(domains=frozenset({"a.test"}), fetch=lambda *_: b"<html>")
     with pytest.raises(Refused, match="not an image"):
         guard.open(["https://a.test/x.png"])
+
+
+def test_no_more_urls_are_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    urls = [data_url(png("red", (40, 40 + n))) for n in range(12)]
+    monkeypatch.setattr(pictures, "_KEPT", 3 * max(map(len, urls)))
+    guard = PictureGuard()
+    for url in [*urls, urls[-1]]:
+        guard.open([url])
+    assert [url for url in urls if guard.known([url])] == urls[-len(guard._kept) :]
+    assert 3 <= len(guard._kept) < 6
+    assert guard._num_kept == sum(map(len, guard._kept))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Coroutine
-from typing import Any, TypeVar
+import types
+from collections.abc import Awaitable, Coroutine, Generator
+from typing import Any, TypeVar, cast
 
 _Made = TypeVar("_Made")
 
@@ -42,6 +43,12 @@ class Bell:
         if self._rung:
             _give_up(work)
             raise RungError
+        if isinstance(work, Coroutine):
+            try:
+                waits_for = work.send(None)
+            except StopIteration as done:  # most of what is sent: there was nothing to wait for
+                return cast("_Made", done.value)
+            work = _rest(work, waits_for)
         waiting = asyncio.timeout(None)  # it has no end yet: a ring gives it one
         try:
             async with waiting:
@@ -65,6 +72,21 @@ async def at_once(work: Coroutine[Any, Any, None]) -> bool:
     with contextlib.suppress(asyncio.CancelledError):
         await task
     return is_done
+
+
+@types.coroutine
+def _rest(work: Coroutine[Any, Any, _Made], waits_for: Any) -> Generator[Any, Any, _Made]:
+    """`work`, which has been begun, to its end."""
+    try:
+        while True:
+            try:
+                given = yield waits_for
+            except BaseException as error:
+                waits_for = work.throw(error)
+            else:
+                waits_for = work.send(given)
+    except StopIteration as done:
+        return cast("_Made", done.value)
 
 
 def _give_up(work: Awaitable[Any]) -> None:

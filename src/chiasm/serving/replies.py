@@ -28,6 +28,11 @@ class Reply:
     tells_likely: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
+    _around_text: tuple[bytes, bytes] = field(init=False)  # the same for every piece
+
+    def __post_init__(self) -> None:
+        before, empty, after = self._event({"content": ""}).partition(b'"content":""')
+        object.__setattr__(self, "_around_text", (before + empty[:-2], after))
 
     def whole(self, answer: Answer) -> dict[str, object]:
         """A chat completion."""
@@ -47,7 +52,10 @@ class Reply:
 
     def text(self, text: str, tokens: Sequence[Token] = ()) -> bytes:
         """The event of a piece of the answer."""
-        return self._event({"content": text}, tokens=tokens)
+        if tokens:
+            return self._event({"content": text}, tokens=tokens)
+        before, after = self._around_text
+        return before + _JSON.encode(text).encode("utf-8", "replace") + after
 
     def end(self, finish_reason: FinishReason, used: Usage, unfamiliar: Sequence[int] = ()) -> bytes:
         """The last events: why it ended, what it used where that was asked for, and the end of the stream."""
