@@ -128,8 +128,9 @@ def metrics(port: int) -> dict[str, float]:
 
 
 def side_by_side(port: int, clients: int, num_tokens: int, runs: int) -> None:
+    """The same chats one after another and at once, in turns; the first turn is for the server to warm up."""
     ratios, seed = [], 1000
-    for _ in range(runs):
+    for run in range(1 + runs):
         took = []
         for width in (1, clients):
             bodies = [request(picture(seed + i), f"Question {i}?", num_tokens) for i in range(clients)]
@@ -139,6 +140,8 @@ def side_by_side(port: int, clients: int, num_tokens: int, runs: int) -> None:
                 heard = list(pool.map(lambda body: listen(port, body), bodies))
             assert all(h.is_whole and h.num_answer == num_tokens for h in heard), heard
             took.append(time.perf_counter() - begun)
+        if run == 0:
+            continue
         ratios.append(took[0] / took[1])
         print(f"  one after another {took[0]:.2f} s, side by side {took[1]:.2f} s: {ratios[-1]:.2f} x", flush=True)
     print(f"{clients} picture chats of {num_tokens} tokens: {statistics.median(ratios):.2f} x (median)")
@@ -324,7 +327,7 @@ def main() -> None:
     parser.add_argument("--own-dtype", action="store_true", help="as the folder's weights are, not in float32")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=9, help="turns of each comparison of chats")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=0.0)
     parser.add_argument("--vanish", type=int, default=0)
@@ -353,7 +356,7 @@ def main() -> None:
         for seed in range(2):
             listen(port, request(picture(seed), "Warm up.", 16))
         side_by_side(port, options.clients, options.tokens, options.runs)
-        second_question(port, 25, options.photographs)
+        second_question(port, 50, options.photographs)
         if options.peer:
             against_peer(port, options.tower, options.clients, options.tokens, options.runs, options.threads)
         if options.minutes:
