@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from chiasm.generation import attention
+from chiasm.generation import scheduler as scheduling
 from chiasm.generation.attention import Abreast
 from chiasm.generation.batch import Batches
 from chiasm.generation.engine import Engine
@@ -130,6 +131,49 @@ def test_a_second_question_about_a_picture_that_is_being_answered_leaves_the_bat
     assert 2 in widths
     for branch in (*branches, joins):
         assert branch.ids == list(engine.stream(branch.prompt, Decoding(20)))
+
+
+def test_prompts_that_share_nothing_go_together(monkeypatch: pytest.MonkeyPatch, widths: list[int]) -> None:
+    monkeypatch.setattr(scheduling, "_OWN_TOKENS", 1)  # as for long ones, which do not attend over each other's places
+    engine = Engine(ours())
+    stepper = scheduler(engine)
+    branches = [engine.branch(each, Decoding(10), num_shared=0) for each in questions(5)]
+    for branch in branches:
+        stepper.submit(branch)
+    drain(stepper)
+    assert 5 in widths
+    assert [branch.ids for branch in branches] == [list(engine.stream(b.prompt, Decoding(10))) for b in branches]
+
+
+def test_what_one_leaves_behind_is_nothing_to_the_next(widths: list[int]) -> None:
+    engine = Engine(ours())
+    stepper = scheduler(engine)
+    asked = questions(5)
+    branches = [engine.branch(each, Decoding(25)) for each in asked]
+    for branch in branches[:4]:
+        stepper.submit(branch)
+    for _ in range(12):
+        stepper.step()
+    broken = branches[1].trunk  # as where a model's numbers overflow
+    assert broken is not None
+    with torch.inference_mode():
+        for layer in broken.shapes():
+            for held in broken.held(layer, broken.num_held):
+                held.fill_(torch.nan)
+    stepper.cancel(branches[1])
+    stepper.submit(branches[4])
+    drain(stepper)
+    assert widths.count(4) > 12
+    for branch in (branches[0], *branches[2:]):
+        assert branch.ids == list(engine.stream(branch.prompt, Decoding(25)))
+
+
+def test_under_autocast_answers_go_together_as_well(widths: list[int]) -> None:
+    engine = Engine(ours())  # in training, asked for a look at how far it is
+    with torch.autocast("cpu", torch.bfloat16):
+        answers = list(engine.generate(questions(5), Decoding(8)))
+    assert 5 in widths
+    assert [len(answer.ids) for answer in answers] == [8] * 5
 
 
 @pytest.mark.parametrize("at", [1, 2])

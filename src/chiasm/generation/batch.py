@@ -48,13 +48,14 @@ class Batch:
                 seated[at.slot] = trunk
             else:
                 others.append(trunk)
-        return [trunk or self._take_in(others.pop(), slot) for slot, trunk in enumerate(seated)]
+        # A trunk may be of no length, and false.
+        return [self._take_in(others.pop(), slot) if trunk is None else trunk for slot, trunk in enumerate(seated)]
 
     def write(self, layer: int, places_M: torch.Tensor, keys_MHK: torch.Tensor, values_MHK: torch.Tensor) -> None:
         """Put keys and values of one layer into a place of each slot that is taken."""
         slots_M = torch.arange(len(places_M), device=places_M.device)
-        self._keys[layer][slots_M, :, places_M] = keys_MHK
-        self._values[layer][slots_M, :, places_M] = values_MHK
+        for held, new in ((self._keys[layer], keys_MHK), (self._values[layer], values_MHK)):
+            held[slots_M, :, places_M] = new.to(held.dtype)  # another than a first one's, under autocast
 
     def held(self, layer: int, num_members: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values (M, H, T, K) of the first `length` places of one layer, as views."""
@@ -63,9 +64,8 @@ class Batch:
     def _take_in(self, trunk: Trunk, slot: int) -> Trunk:
         for layer, (_, heads, _, width) in trunk.shapes().items():
             if layer not in self._keys:
-                # Of zeros: what is behind a member's last place is masked, and must not be NaN all the same.
                 like, shape = trunk.held(layer, 0)[0], (self.num_slots, heads, self.capacity, width)
-                self._keys[layer], self._values[layer] = like.new_zeros(shape), like.new_zeros(shape)
+                self._keys[layer], self._values[layer] = like.new_empty(shape), like.new_empty(shape)
         keys, values = ({layer: x[slot : slot + 1] for layer, x in held.items()} for held in (self._keys, self._values))
         trunk.lodge(Lodging(self, slot), self.capacity, keys, values)
         return trunk

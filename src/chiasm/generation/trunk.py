@@ -219,11 +219,15 @@ class Trunk:
         self.num_ready = length
 
     def lodge(self, at: Lodging, capacity: int, keys: dict[int, torch.Tensor], values: dict[int, torch.Tensor]) -> None:
-        """Keep what is held in these buffers (1, H, capacity, K) of somebody else's, until `move_out`."""
+        """Keep what is held in these buffers (1, H, capacity, K) of somebody else's, until `move_out`.
+
+        The places behind are made zero: masked as they will be, what was left there might be NaN.
+        """
         places = self._places
         for theirs, mine in ((keys, places.keys), (values, places.values)):
             for layer, buffer in mine.items():
                 theirs[layer][:, :, : places.used] = buffer[:, :, : places.used]
+                theirs[layer][:, :, places.used :] = 0
         # One assignment, so that an interruption finds the old places or the new ones.
         self._places = replace(places, keys=keys, values=values, capacity=capacity, lodging=at)
 
