@@ -154,7 +154,10 @@ class Telling(Protocol):
 
 @runtime_checkable
 class Teller(Protocol):
-    """Whoever tells answers as they are written, so that no thread has to wait for each."""
+    """Whoever tells answers as they are written, so that no thread has to wait for each.
+
+    A server asks it for no `stream` then.
+    """
 
     def tell(self, conversation: Conversation, sampling: Sampling, reader: Reader) -> Telling:
         """Begin the answer to the last user turn: `reader` hears what `stream` gives. Raises what `stream` raises."""

@@ -15,6 +15,7 @@ from chiasm.backends.shared_steps import SharedSteps
 from chiasm.chat import Delta, Sampling, collect
 from chiasm.conversation import Conversation
 from chiasm.errors import UserError
+from chiasm.generation.trunk import Branch
 from tests.backends.test_local import asked, picture
 from tests.backends.test_shared_steps import Counting, branch
 from tests.backends.tiny import assistant, script
@@ -160,14 +161,72 @@ def test_a_step_that_fails_is_told_to_who_made_it_fail(thread: ThreadPoolExecuto
     assert other.whole() == list(range(60, 110))
 
 
+def test_a_listener_whose_wishes_fail_ends_its_own_answer(thread: ThreadPoolExecutor) -> None:
+    stepper = Counting()
+    shared, failing, other = steps(stepper, thread), Heard(), Heard()
+
+    def wants() -> bool:
+        raise ValueError("who knows")
+
+    failing.wants = wants  # type: ignore[method-assign]
+    shared.tell(branch(1, 50), failing)
+    shared.tell(branch(60, 50), other)
+    assert other.whole() == list(range(60, 110))
+    assert [str(error) for error in failing.errors] == ["who knows"]
+    assert stepper.num_running == 0
+
+
+def test_who_acts_when_told_of_the_end_disturbs_nobody(thread: ThreadPoolExecutor) -> None:
+    shared = steps(Counting(), thread)
+    told = [Heard() for _ in range(3)]
+    branches = [branch(1000 * (place + 1), 20) for place in range(3)]
+    for listener, own in zip(told, branches, strict=True):
+        end = listener.end
+
+        def acting(error: Exception | None, end: Callable[[Exception | None], None] = end, own: Branch = own) -> None:
+            shared.go_on()
+            shared.leave(own)
+            end(error)
+
+        listener.end = acting  # type: ignore[method-assign]
+    waited: list[int] = []
+    waiting = threading.Thread(target=lambda: waited.extend(shared.answer(branch(50, 20))))
+    for listener, own in zip(told, branches, strict=True):
+        shared.tell(own, listener)
+    waiting.start()
+    assert [listener.whole()[-1] for listener in told] == [1019, 2019, 3019]
+    waiting.join(10)
+    assert waited == list(range(50, 70))
+
+
+def test_an_answer_ends_where_it_was_computed_whoever_leaves_it(thread: ThreadPoolExecutor) -> None:
+    stepper = Counting()
+    cancelled_in: list[int] = []
+    cancel = stepper.cancel
+
+    def noted(left: Branch) -> None:
+        cancelled_in.append(threading.get_ident())
+        cancel(left)
+
+    stepper.cancel = noted  # type: ignore[method-assign]
+    shared, paused, own = steps(stepper, thread), Heard(most=3), branch(1, 50)
+    shared.tell(own, paused)
+    time.sleep(0.05)
+    shared.leave(own)
+    computing = thread.submit(threading.get_ident).result()
+    assert cancelled_in == [computing]
+    assert list(shared.answer(branch(20, 3))) == [20, 21, 22]
+
+
 def test_without_a_thread_to_compute_in_everybody_is_told() -> None:
     def begin(step: Callable[[], None]) -> None:
         raise RuntimeError("cannot schedule new futures after shutdown")
 
-    shared, listener = SharedSteps(Counting(), lambda step: step(), begin), Heard()
+    stepper = Counting()
+    shared, listener = SharedSteps(stepper, lambda step: step(), begin), Heard()
     shared.tell(branch(1), listener)
     assert [str(error) for error in listener.errors] == ["cannot schedule new futures after shutdown"]
-    assert shared.num_open == 0
+    assert shared.num_open == stepper.num_running == 0
 
 
 @dataclass
@@ -207,6 +266,16 @@ def test_what_is_told_is_what_is_streamed(sampling: Sampling) -> None:
         likely = [t.log_probability for t in answer.tokens]
         assert [t.log_probability for t in whole.tokens] == pytest.approx(likely, abs=1e-4)
         assert (whole.usage.num_prompt, whole.usage.num_answer) == (answer.usage.num_prompt, answer.usage.num_answer)
+
+
+def test_an_error_in_the_last_piece_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: object) -> tuple[int, ...]:
+        raise KeyError("no such picture")
+
+    model = assistant()
+    monkeypatch.setattr(model, "_unfamiliar", failing)
+    *_, last = told(model, asked("What?", picture(1)), Sampling(4))
+    assert isinstance(last, KeyError)
 
 
 def test_a_stop_string_ends_what_is_told() -> None:

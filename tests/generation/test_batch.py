@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from chiasm.generation import attention
 from chiasm.generation import scheduler as scheduling
+from chiasm.generation import trunk as trunk_module
 from chiasm.generation.attention import Abreast
 from chiasm.generation.batch import Batches
 from chiasm.generation.engine import Engine
@@ -174,6 +176,53 @@ def test_under_autocast_answers_go_together_as_well(widths: list[int]) -> None:
         answers = list(engine.generate(questions(5), Decoding(8)))
     assert 5 in widths
     assert [len(answer.ids) for answer in answers] == [8] * 5
+
+
+@pytest.mark.parametrize("max_tokens", [1300, 1450, 1500, 1600])
+def test_the_bound_holds_when_members_leave_beside_others_that_grow(max_tokens: int, widths: list[int]) -> None:
+    engine = Engine(ours({**LANGUAGE, "max_position_embeddings": 512}))
+    stepper = scheduler(engine, max_tokens, num_slots=40)
+    alone = [prompt([1, number], [30 + number] * 57, [3]) for number in range(2, 5)]
+    shared = [prompt([1, number], [40 + number] * 60, [more, 3]) for number in range(10, 16) for more in range(5)]
+    branches = [engine.branch(each, Decoding(17), keep=True) for each in alone]
+    branches += [engine.branch(each, Decoding(60), num_shared=62) for each in shared]
+    for branch in branches:
+        stepper.submit(branch)
+    while stepper.num_waiting or stepper.num_running:
+        stepper.step()
+        assert num_places(stepper) <= stepper.num_held <= max_tokens
+    assert widths
+    for branch in branches[:6]:
+        assert branch.ids == list(engine.stream(branch.prompt, branch.decoding))
+
+
+@pytest.mark.parametrize("error", [MemoryError, KeyboardInterrupt])
+def test_what_cannot_be_copied_out_of_a_batch_is_forgotten(
+    error: type[BaseException], monkeypatch: pytest.MonkeyPatch, widths: list[int]
+) -> None:
+    engine = Engine(ours())
+    stepper = scheduler(engine)
+    asked = questions(6)
+    branches = [engine.branch(each, Decoding(25), keep=True) for each in asked]
+    for branch in branches[:4]:
+        stepper.submit(branch)
+    for _ in range(10):
+        stepper.step()
+
+    def fails(*_: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(trunk_module, "enlarged", fails)
+        with pytest.raises(error) if error is KeyboardInterrupt else nullcontext():
+            stepper.cancel(branches[2])
+    again = engine.branch(asked[2], Decoding(25), keep=True)
+    for branch in (*branches[4:], again):
+        stepper.submit(branch)
+    drain(stepper)
+    assert again.num_cached <= 1  # what all begin with
+    for branch in (*branches[:2], *branches[3:], again):
+        assert branch.ids == list(engine.stream(branch.prompt, Decoding(25)))
 
 
 @pytest.mark.parametrize("at", [1, 2])

@@ -89,8 +89,9 @@ def scheduler(engine: Engine, max_tokens: int = 10_000, num_slots: int = 32) -> 
 def num_places(stepper: Scheduler) -> int:
     """Tokens there is memory for, read off the buffers; those that trunks share count once."""
     layers: dict[int, dict[int, int]] = {}
-    for trunk in stepper._trunks:
-        for layer, keys in trunk._places.keys.items():
+    buffers = [trunk._places.keys for trunk in stepper._trunks]
+    for held in (*buffers, *(batch._keys for batch in stepper._batches._of.values())):
+        for layer, keys in held.items():
             storage = keys.untyped_storage()
             num_tokens = storage.nbytes() // (keys.itemsize * keys.shape[1] * keys.shape[3])
             layers.setdefault(layer, {})[storage.data_ptr()] = num_tokens

@@ -178,3 +178,21 @@ def test_what_a_model_raises_before_it_tells_is_raised_to_who_asked() -> None:
         assert await answer.next() is None
 
     answered(Telling(UserError("too long")), read)
+
+
+def test_who_leaves_while_the_answer_is_being_begun_leaves_nothing_behind() -> None:
+    model = Telling()
+
+    async def left() -> None:
+        answer = Told(threads, Mailbox(), model)
+        answer.begin(Conversation((user("What?"),)), Sampling())
+        await asyncio.sleep(0.01)  # inside `tell`
+        closing = asyncio.create_task(answer.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.run(left())
+    assert model.num_closed >= 1

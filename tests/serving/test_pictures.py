@@ -257,4 +257,8 @@ def test_no_more_urls_are_kept_than_there_is_room_for(monkeypatch: pytest.Monkey
         guard.open([url])
     assert [url for url in urls if guard.known([url])] == urls[-len(guard._kept) :]
     assert 3 <= len(guard._kept) < 6
+    often = next(iter(guard._kept))
+    assert guard.known([often])  # asked about again: the last to go
+    guard.open([urls[0]])
+    assert guard.known([often])
     assert guard._num_kept == sum(map(len, guard._kept))

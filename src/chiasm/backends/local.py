@@ -6,12 +6,13 @@ Safe to share between threads: streams that are open side by side share the engi
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import torch
 
@@ -20,7 +21,7 @@ from chiasm.backends.local_looking import looked
 from chiasm.backends.local_prompts import Attempts, PromptWriter
 from chiasm.backends.shared_steps import SharedSteps
 from chiasm.backends.spoken import Spoken
-from chiasm.backends.told import LOST, Listening, Told, WrittenAnswer
+from chiasm.backends.told import LOST, Listening, LocalTelling, WrittenAnswer
 from chiasm.chat import Answer, Delta, Looked, Ranking, Reader, Sampling, Telling, Usage, collect
 from chiasm.conversation import Conversation, user
 from chiasm.errors import UserError
@@ -37,6 +38,8 @@ from chiasm.models.onednn import lay_out
 from chiasm.processing.pictures import PictureLimits
 from chiasm.processing.processor import Processor
 from chiasm.processing.token_bytes import TokenBytes
+
+log = logging.getLogger("chiasm")
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _NUM_SESSIONS = 32  # ours: caches of so many conversations are kept, if `cache_bytes` has room for them
@@ -72,6 +75,7 @@ class LocalChatModel:
         self._json = JsonAnswers(processor.tokenizer, processor.end_ids)
         self._steps = threading.Lock()
         self._thread: Executor | None = None
+        self._own_thread: Executor | None = None
         self._together = SharedSteps(self._engine.stepper(batch_size, num_sessions), self._computed, self._begun)
 
     @classmethod
@@ -148,7 +152,7 @@ class LocalChatModel:
         """As `stream`, told to `reader` by the thread of `compute_in`, or one that is made now; raises `UserError`."""
         answer = self._asked(conversation, sampling)
         self._together.tell(answer.branch, Listening(answer, reader))
-        return Told(self._together, answer.branch)
+        return LocalTelling(self._together, answer.branch)
 
     def _asked(self, conversation: Conversation, sampling: Sampling) -> WrittenAnswer:
         prompt = self._writer.prompt(conversation, self._album)
@@ -293,14 +297,21 @@ class LocalChatModel:
         """What `work` gives; nothing else computes meanwhile."""
         return self._thread.submit(self._alone, work).result() if self._thread else self._alone(work)
 
-    def _begun(self, work: Callable[[], _Made]) -> None:
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="chiasm-computing")
-        self._thread.submit(self._alone, work)
+    def _begun(self, work: Callable[[], object]) -> None:
+        thread = self._thread or self._own_thread
+        if thread is None:  # for this alone: who waits for an answer computes it where it is asked for, as before
+            thread = self._own_thread = ThreadPoolExecutor(1, thread_name_prefix="chiasm-computing")
+        thread.submit(self._alone, work).add_done_callback(_say_why)
 
     def _alone(self, work: Callable[[], _Made]) -> _Made:
         with self._steps:
             return work()
+
+
+def _say_why(step: Future[Any]) -> None:
+    """Log what a step raised that nobody waits for."""
+    if not step.cancelled() and (error := step.exception()) is not None:
+        log.error("a step failed", exc_info=error)
 
 
 @dataclass(slots=True)

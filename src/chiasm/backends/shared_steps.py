@@ -113,6 +113,9 @@ class SharedSteps:
         with self._lock:
             seat = self._seats.pop(branch, None)
             if seat is not None and not seat.ended:
+                if seat.listener is not None and not self._stepping:
+                    # Memory is copied where it ends: in the thread that computes, not in that of who leaves.
+                    self._stepping = self._has_begun(lambda: self._settle([], None))
                 self._order(lambda: self._end(branch))
             self._call()
 
@@ -165,8 +168,14 @@ class SharedSteps:
 
     def _settle(self, events: list[Event], error: Exception | None) -> None:
         """What a step has given, or why it failed; then all that waited for its end."""
-        # Outside the lock: whoever comes, leaves or wants more need not wait until all have heard.
-        over = [event.branch for event in events if self._is_over(event)]
+        over = list[Branch]()
+        try:
+            # Outside the lock: whoever comes, leaves or wants more need not wait until all have heard.
+            over += [event.branch for event in events if self._is_over(event)]
+        finally:
+            self._conclude(events, over, error)
+
+    def _conclude(self, events: list[Event], over: list[Branch], error: Exception | None) -> None:
         with self._lock:
             self._stepping = False
             try:
@@ -224,15 +233,9 @@ class SharedSteps:
     def _call(self) -> None:
         """Tell or wake those whose answer has ended; have a step made, if none is, for those who want or wait."""
         self._dismiss()
-        if not self._stepping and any(listener.wants() for _, listener in self._told()):
-            self._stepping = True
-            try:
-                self._begin(self._step)
-            except Exception as error:  # the thread for it has ended
-                self._stepping = False
-                for seat, _ in self._told():
-                    seat.ended, seat.error = True, error
-                self._dismiss()
+        if not self._stepping and any(self._wants(seat, listener) for seat, listener in self._told()):
+            self._stepping = self._has_begun(self._step)
+            self._dismiss()
         waiting = [seat for seat in list(self._seats.values()) if seat.waits]
         for seat in waiting:
             if seat.ended:
@@ -240,6 +243,28 @@ class SharedSteps:
         left = [seat for seat in waiting if seat.waits]
         if left and not self._stepping:
             left[0].give(None)
+
+    def _has_begun(self, work: Callable[[], None]) -> bool:
+        """Have `work` computed; where that cannot be, all who are told are told so."""
+        try:
+            self._begin(work)
+        except Exception as error:  # the thread for it has ended
+            for seat, _ in self._told():
+                self._fail(seat, error)
+            return False
+        return True
+
+    def _wants(self, seat: _Seat, listener: Listener) -> bool:
+        try:
+            return listener.wants()
+        except Exception as error:
+            self._fail(seat, error)
+            return False
+
+    def _fail(self, seat: _Seat, error: Exception) -> None:
+        """End an answer while nobody steps."""
+        seat.ended, seat.error = True, error
+        self._stepper.cancel(seat.branch)
 
     def _told(self, ended: bool = False) -> list[tuple[_Seat, Listener]]:
         """Those who are told, and have heard all or not."""
@@ -249,7 +274,8 @@ class SharedSteps:
     def _dismiss(self) -> None:
         """Tell those who are told that theirs has ended."""
         for seat, listener in self._told(ended=True):
-            del self._seats[seat.branch]
+            if self._seats.pop(seat.branch, None) is None:  # one who was told of its end has come by here
+                continue
             with contextlib.suppress(Exception):  # its own affair, and nothing follows
                 listener.end(seat.error)
 

@@ -62,8 +62,8 @@ class Listening:
         last: Delta | Exception
         try:
             last = error or self.answer.end()
-        except UserError as lost:
-            last = lost
+        except Exception as failed:  # whatever it is, somebody must say so
+            last = failed
         self.reader.hear(last)
 
     def wants(self) -> bool:
@@ -72,7 +72,7 @@ class Listening:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LocalTelling:
     """An answer that is being told: see `chat.Telling`."""
 
     together: SharedSteps

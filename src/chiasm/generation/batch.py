@@ -63,7 +63,7 @@ class Batch:
 
     def _take_in(self, trunk: Trunk, slot: int) -> Trunk:
         for layer, (_, heads, _, width) in trunk.shapes().items():
-            if layer not in self._keys:
+            if layer not in self._values:  # the last to be made
                 like, shape = trunk.held(layer, 0)[0], (self.num_slots, heads, self.capacity, width)
                 self._keys[layer], self._values[layer] = like.new_empty(shape), like.new_empty(shape)
         keys, values = ({layer: x[slot : slot + 1] for layer, x in held.items()} for held in (self._keys, self._values))
@@ -76,22 +76,24 @@ class Batches:
 
     def __init__(self) -> None:
         self._of: dict[int, Batch] = {}
+        self.num_reserved = 0  # places of the copies that members take along when they leave
 
     @property
     def num_places(self) -> int:
         """Places of all batches."""
         return sum(batch.num_places for batch in self._of.values())
 
-    def clear(self) -> None:
-        """Nobody is left."""
-        self._of = {}
+    def forget_empty(self, trunks: Sequence[Trunk]) -> None:
+        """Give up the batches in which none of `trunks` lodges."""
+        hosts = [trunk.lodging.host for trunk in trunks if trunk.lodging is not None]
+        self._of = {length: batch for length, batch in self._of.items() if batch in hosts}
 
     def arrange(self, trunks: Sequence[Trunk], room: int) -> list[tuple[Batch, list[Trunk]]]:
         """Which of `trunks`, all those with one answer and a token to add, go together: with room for that token.
 
-        At most `room` places are added, with those of the copies that members take along when they leave. Trunks that
-        go with nobody have buffers of their own again.
+        At most `room` places are added or reserved. Trunks that go with nobody have buffers of their own again.
         """
+        self.num_reserved = 0
         alike: dict[int, list[Trunk]] = {}
         for trunk in trunks:
             alike.setdefault(max(_SHORT, trunk.used).bit_length(), []).append(trunk)
@@ -99,12 +101,13 @@ class Batches:
         for length, members in alike.items():
             if len(members) >= _FEWEST:
                 batch = self._of.get(length)
-                more = sum(trunk.used + trunk.used // 8 for trunk in members)
+                more = reserved = sum((trunk.used + 1) * 9 // 8 for trunk in members)
                 if batch is None or not _suits(batch, members):
                     batch = _made_for(members)
                     more += batch.num_places
                 if more <= room:
                     room -= more
+                    self.num_reserved += reserved
                     kept[length] = batch
         # Before anyone is seated, who might be given the slot of somebody who has yet to leave it.
         for length, members in alike.items():

@@ -129,7 +129,10 @@ class _Block:
 
 
 class _Blocks:
-    """The layers of `decoder` as they are at the first step, and again after they have been laid out anew."""
+    """The layers of `decoder`, read at the first step, and again where its last projection is another: laid out anew.
+
+    Their own `forward` is called, past hooks of modules.
+    """
 
     def __init__(self, decoder: Any) -> None:
         self.decoder = decoder

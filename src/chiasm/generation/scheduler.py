@@ -132,10 +132,10 @@ class Scheduler:
 
     def _max_spare(self, needed: int) -> int:
         """Places that each trunk with branches may keep for later tokens: what the bound leaves, in equal parts."""
-        left = self._max_tokens - needed
-        if left < 0:  # one prompt alone: it need not be copied for every token
+        left = self._max_tokens - needed - self._batches.num_reserved
+        if left < 0 and len(self._running) == 1:  # one prompt alone: it need not be copied for every token
             return self._max_tokens
-        return left // max(1, sum(bool(trunk.branches) for trunk in self._trunks))
+        return max(0, left) // max(1, sum(bool(trunk.branches) for trunk in self._trunks))
 
     def submit(self, branch: Branch) -> None:
         """Queue a prompt; it gets a slot when there is one, and room."""
@@ -161,7 +161,8 @@ class Scheduler:
         batches = self._batches.arrange(lone, self._max_tokens - needed)
         for batch, members in batches:
             row.add_batch(batch, members)
-        others = [trunk for trunk in self._trunks if trunk.branches and trunk.lodging is None]
+        abreast = {trunk for _, members in batches for trunk in members}
+        others = [trunk for trunk in self._trunks if trunk.branches and trunk not in abreast]
         max_spare = self._max_spare(self._num_needed if batches else needed) if others else 0
         for trunk in others:
             row.add(trunk, max_spare)
@@ -277,12 +278,17 @@ class Scheduler:
         self._running.remove(branch)
         if branch.keep and branch.finish is not None:
             trunk.absorb(branch)
-        trunk.drop(branch)
-        if not self._running:
-            self._batches.clear()
-        trunk.last_used = next(self._clock)
-        if not trunk.branches and trunk.num_ready < len(trunk):  # nobody is left to compute it for
+        try:
+            trunk.drop(branch)
+        except Exception:  # no memory for a copy of what it held: nobody needs it
             self._trunks.remove(trunk)
+        except BaseException:
+            self._trunks.remove(trunk)
+            raise
+        self._batches.forget_empty(self._trunks)
+        trunk.last_used = next(self._clock)
+        if not trunk.branches and trunk.num_ready < len(trunk) and trunk in self._trunks:
+            self._trunks.remove(trunk)  # nobody is left to compute it for
 
     def _advance(self, branch: Branch, chosen: int | float, likelihood: Likelihood | None) -> Event:
         """Write down what was chosen for `branch`, or how likely its targets are."""

@@ -17,15 +17,15 @@ from chiasm.conversation import Conversation
 from chiasm.serving.mailbox import Mailbox
 
 # Both ours.
-_AHEAD = 64  # pieces a model may be ahead of its reader
+_AHEAD = 64  # pieces a model may be ahead of its reader, unless it goes on for others
 _FIRST_SECONDS = 0.01  # the first piece has to be on its way, ten times over, unless the client does not read
 
 
 class Answering(ABC):
     """An answer on its way. Read it with `next`; `close` it whatever happens.
 
-    The second piece is begun when the first has been asked for and sent: computing it would take the processor from the
-    loop, which has the first to send.
+    The second piece is begun when the first has been sent (or, of a model that does not tell, in a moment): computing
+    it would take the processor from the loop, which has the first to send.
     """
 
     def __init__(self, threads: ThreadPoolExecutor, mailbox: Mailbox) -> None:
@@ -86,13 +86,15 @@ class Told(Answering):
 
     async def close(self) -> None:
         """Stop writing."""
-        await super().close()
-        if self._telling is not None:
-            self._telling.close()
+        try:
+            await super().close()
+        finally:
+            if self._telling is not None:
+                self._telling.close()
 
-    def hear(self, piece: Delta | BaseException) -> None:
+    def hear(self, piece: Delta | Exception) -> None:
         """Pass it on to the loop, unless it is empty."""
-        if isinstance(piece, BaseException) or piece.text or piece.tokens or piece.finish_reason:
+        if isinstance(piece, Exception) or piece.text or piece.tokens or piece.finish_reason:
             self._num_told += 1
             self._send(piece)
 
@@ -108,6 +110,8 @@ class Told(Answering):
             if not self._closed.is_set():
                 self._telling = self._model.tell(conversation, sampling, self)
                 self._write_on()  # the loop may have tried to, and found nobody to say it to
+                if self._closed.is_set():
+                    self._telling.close()
         except BaseException as error:  # handed to the reader: whatever a model raises, somebody must say so
             self._send(error)
 

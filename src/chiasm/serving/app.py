@@ -35,6 +35,8 @@ from chiasm.serving.trimming import Trimming
 
 log = logging.getLogger("chiasm.serving")
 
+_BEGINNING = 4  # threads that begin the answers of a model that tells them, and say where it looked; ours
+
 Count = Callable[[Conversation], tuple[int, tuple[int, ...], int | None]]
 Look = Callable[[Conversation, str], Looked]
 
@@ -144,8 +146,10 @@ class Server:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        most = self._settings.max_running  # a thread for each answer, where none is told
+        num_threads = most if self._house.teller is None else min(_BEGINNING, most)
         with (
-            ThreadPoolExecutor(self._settings.max_running, thread_name_prefix="chiasm-answers") as answers,
+            ThreadPoolExecutor(num_threads, thread_name_prefix="chiasm-answers") as answers,
             ThreadPoolExecutor(2, thread_name_prefix="chiasm-pictures") as pictures,
         ):
             self._house.mailbox, self._house.threads, self._house.picture_threads = Mailbox(), answers, pictures

@@ -59,13 +59,15 @@ class House:
     threads: ThreadPoolExecutor = field(init=False)
     picture_threads: ThreadPoolExecutor = field(init=False)
 
+    teller: Teller | None = field(init=False)  # the model, if it tells its answers
+
     def __post_init__(self) -> None:
-        self._teller = self.model if isinstance(self.model, Teller) else None
+        self.teller = self.model if isinstance(self.model, Teller) else None
 
     def answering(self) -> Answering:
         """An answer of the model, not yet begun."""
-        if self._teller is not None:
-            return Told(self.threads, self.mailbox, self._teller)
+        if self.teller is not None:
+            return Told(self.threads, self.mailbox, self.teller)
         return Pulled(self.threads, self.mailbox, self.model)
 
 

@@ -76,7 +76,9 @@ class PictureGuard:
         if sum(map(len, urls)) > _AT_ONCE:
             return None
         with self._lock:
-            found = [kept for url in urls if (kept := self._kept.get(url)) is not None]
+            found = [self._kept[url] for url in urls if url in self._kept]
+            for url in dict.fromkeys(url for url in urls if url in self._kept):
+                self._kept.move_to_end(url)
         if len(found) < len(urls) or sum(num_pixels for _, num_pixels in found) > self.max_total_pixels:
             return None
         return [content for content, _ in found]
