@@ -31,7 +31,7 @@ LIMITS = PictureLimits(
 )
 _REMEMBERED = 4096
 _AT_ONCE = 256 << 10  # characters of URLs that are looked up in less time than it takes to ask another thread to
-_KEPT = 8 << 20  # characters of the URLs that are kept with what they hold: 250 photographs of 25 KB
+_KEPT = 2 << 20  # characters of the URLs that are kept with what they hold: 60 photographs of 25 KB
 # RFC 2397, with a media type and without parameters beside `;base64`.
 _DATA_HEAD = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64\Z", re.IGNORECASE)
 
