@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch.nn import functional as F
@@ -30,6 +30,18 @@ LOOK = "chiasm_look"  # and that of whoever looks on
 _KINDS = frozenset({"full_attention", "sliding_attention"})
 # Arguments of other attention functions that change the result; sdpa knows none of them.
 _FOREIGN = ("softcap", "s_aux", "position_bias")
+
+
+class Heads(NamedTuple):
+    """What a layer attends with: query (1, H, T, K), key and value (1, G, T, K)."""
+
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+
+    def of(self, rows: slice) -> Heads:
+        """Those of some tokens."""
+        return Heads(self.query[:, :, rows], self.key[:, :, rows], self.value[:, :, rows])
 
 
 class Onlooker(Protocol):
@@ -85,7 +97,8 @@ def attend(
         return sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
     if foreign:
         raise ValueError(f"attention with {', '.join(foreign)} is not scaled dot-product attention under a mask")
-    return step.attend(layer.layer_idx, query, key, value, kwargs.get("scaling"), kwargs.get("sliding_window")), None
+    heads = Heads(query, key, value)
+    return step.attend(layer.layer_idx, heads, kwargs.get("scaling"), kwargs.get("sliding_window")), None
 
 
 @dataclass(slots=True)
@@ -118,17 +131,10 @@ class Block:
         seen = self.trunk.visible(self.places, window)
         return None if bool(seen.all()) else torch.where(seen, 0.0, -torch.inf).to(like.device, like.dtype)
 
-    def attend(
-        self,
-        layer: int,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        scaling: float | None,
-        window: int | None,
-    ) -> torch.Tensor:
+    def attend(self, layer: int, heads: Heads, scaling: float | None, window: int | None) -> torch.Tensor:
         """As `Step.attend`, with the rows of the block alone."""
-        self.trunk.write(layer, self.places.start, key, value)
+        query = heads.query
+        self.trunk.write(layer, self.places.start, heads.key, heads.value)
         keys, values = self.trunk.held(layer, self.places.stop)
         repeats = query.shape[1] // keys.shape[1]
         if not self.is_causal or window is not None:
@@ -150,19 +156,12 @@ class Abreast:
     _at: torch.Tensor | None = None
     _masks: dict[int | None, torch.Tensor] = field(default_factory=dict)
 
-    def attend(
-        self,
-        layer: int,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        scaling: float | None,
-        window: int | None,
-    ) -> torch.Tensor:
+    def attend(self, layer: int, heads: Heads, scaling: float | None, window: int | None) -> torch.Tensor:
         """As `Step.attend`, with the rows of the block alone."""
+        query = heads.query
         if self._at is None:
             self._at = torch.tensor(self.places, device=query.device)
-        self.batch.write(layer, self._at, key[0].transpose(0, 1), value[0].transpose(0, 1))
+        self.batch.write(layer, self._at, heads.key[0].transpose(0, 1), heads.value[0].transpose(0, 1))
         keys, values = self.batch.held(layer, len(self.places), max(self.places) + 1)
         x = _folded(query.transpose(0, 2), keys, values, self._mask(window, self._at, query), scaling)
         return x.transpose(0, 1)
@@ -188,23 +187,12 @@ class Step:
     wanted: Sequence[int] = ()
     num_layers: int = 0
 
-    def attend(
-        self,
-        layer: int,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        scaling: float | None,
-        window: int | None,
-    ) -> torch.Tensor:
-        """query (1, H, T, K), key and value (1, G, T, K) -> (1, T, H, K); keys and values are kept in the trunks."""
+    def attend(self, layer: int, heads: Heads, scaling: float | None, window: int | None) -> torch.Tensor:
+        """The attended heads (1, T, H, K); keys and values are kept in the trunks."""
         self.num_layers += 1
         if window is not None and window >= self.longest:
             window = None
-        parts = []
-        for block in self.blocks:
-            q, k, v = (x[:, :, block.rows] for x in (query, key, value))
-            parts.append(block.attend(layer, q, k, v, scaling, window))
+        parts = [block.attend(layer, heads.of(block.rows), scaling, window) for block in self.blocks]
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
 

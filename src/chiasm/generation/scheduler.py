@@ -280,11 +280,10 @@ class Scheduler:
             trunk.absorb(branch)
         try:
             trunk.drop(branch)
-        except Exception:  # no memory for a copy of what it held: nobody needs it
+        except BaseException as error:  # no memory for a copy of what it held: nobody needs it
             self._trunks.remove(trunk)
-        except BaseException:
-            self._trunks.remove(trunk)
-            raise
+            if not isinstance(error, Exception):
+                raise
         self._batches.forget_empty(self._trunks)
         trunk.last_used = next(self._clock)
         if not trunk.branches and trunk.num_ready < len(trunk) and trunk in self._trunks:

@@ -76,9 +76,10 @@ class PictureGuard:
         if sum(map(len, urls)) > _AT_ONCE:
             return None
         with self._lock:
-            found = [self._kept[url] for url in urls if url in self._kept]
-            for url in dict.fromkeys(url for url in urls if url in self._kept):
+            kept = [url for url in urls if url in self._kept]
+            for url in kept:
                 self._kept.move_to_end(url)
+            found = [self._kept[url] for url in kept]
         if len(found) < len(urls) or sum(num_pixels for _, num_pixels in found) > self.max_total_pixels:
             return None
         return [content for content, _ in found]
